@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/**
+ * @file authorizer.h
+ * The façade: what a broker (through jni/) or a test calls. Ties local rules, cache and resolver
+ * together, counts, and writes audit lines.
+ *
+ * A caller has two ways. dk_authorizer_probe answers from local rules and the cache alone, for a
+ * context that was registered before; what it cannot answer goes through dk_authorizer_authorize,
+ * which is complete by itself.
+ */
+#ifndef DOORKEEPER_AUTHORIZER_H
+#define DOORKEEPER_AUTHORIZER_H
+
+#include "doorkeeper/config.h"
+#include "doorkeeper/metrics.h"
+#include "doorkeeper/outcome.h"
+#include "doorkeeper/question.h"
+
+struct dk_authorizer;
+
+#define DK_PROBE_MAX 128u
+
+/** One action's answer: outcome in bits 0-1, source in bits 2-3. 0 is "denied by nobody". */
+typedef uint8_t dk_answer;
+#define DK_ANSWER(outcome, source) ((dk_answer)((outcome) | ((source) << 2)))
+#define DK_ANSWER_OUTCOME(answer) ((enum dk_outcome)((answer) & 3))
+#define DK_ANSWER_SOURCE(answer) ((enum dk_source)(((answer) >> 2) & 3))
+/** Only in answers of dk_authorizer_probe: the cache does not know. Not an allow. */
+#define DK_ANSWER_MISS ((dk_answer)0x10)
+
+/** `config` is taken over (moved), also on failure. */
+DK_WARN_UNUSED enum dk_error dk_authorizer_new(struct dk_config *config, struct dk_authorizer **out,
+                                               struct dk_error_text *why);
+/** After dk_authorizer_stop, and after run, drain and every other call have returned. */
+void dk_authorizer_destroy(struct dk_authorizer *authorizer);
+const struct dk_config *dk_authorizer_config(const struct dk_authorizer *authorizer);
+
+/** The I/O thread's body; returns after dk_authorizer_stop. */
+void dk_authorizer_run(struct dk_authorizer *authorizer);
+/**
+ * The scribe's body, one round: log lines as dk_log_drain gives them; between rounds it looks
+ * after files (the token). Returns 0 after `timeout_ms` without lines.
+ */
+size_t dk_authorizer_drain(struct dk_authorizer *authorizer, uint8_t *out, size_t capacity,
+                           int timeout_ms);
+/** Any thread: ends run, waiting calls and a waiting drain. Later calls answer DK_UNAVAILABLE. */
+void dk_authorizer_stop(struct dk_authorizer *authorizer);
+
+/** Any thread. Remembers a context; the handle is never 0. DK_ERR_MALFORMED, DK_ERR_TOO_LARGE. */
+DK_WARN_UNUSED enum dk_error dk_authorizer_register(struct dk_authorizer *authorizer,
+                                                    struct dk_bytes context, uint64_t *handle);
+
+/**
+ * Wait-free. `request`: up to DK_PROBE_MAX actions; `answers` has room for as many. DK_OK with the
+ * number of actions in `*count` and of those not allowed in `*not_allowed`; DK_ERR_STALE (register
+ * and try again), DK_ERR_MALFORMED, DK_ERR_CLOSED: every action is then to be denied.
+ */
+DK_WARN_UNUSED enum dk_error dk_authorizer_probe(struct dk_authorizer *authorizer, uint64_t handle,
+                                                 struct dk_bytes request, dk_answer *answers,
+                                                 size_t *count, size_t *not_allowed);
+
+/**
+ * Any thread but the I/O thread. Decides `count` actions, waiting for OPA where need be: at most
+ * doorkeeper.deadline.ms plus 50 µs an action, 2 s, and `deadline_cap_ms` (0: no cap). `answers`
+ * has room for `count`. On any error every answer is a denial.
+ */
+DK_WARN_UNUSED enum dk_error dk_authorizer_authorize(struct dk_authorizer *authorizer,
+                                                     struct dk_bytes context,
+                                                     struct dk_bytes request, size_t count,
+                                                     int64_t deadline_cap_ms, dk_answer *answers);
+
+/** Which audit lines somebody reads; set by the scribe from the levels of the audit logger. */
+enum dk_audit_mask { DK_AUDIT_DENIED = 1, DK_AUDIT_ALLOWED = 2 };
+void dk_authorizer_set_audit(struct dk_authorizer *authorizer, uint32_t mask);
+uint32_t dk_authorizer_audit_mask(const struct dk_authorizer *authorizer);
+
+/**
+ * Any thread, never blocks: writes the audit lines for answers that are final, honouring the
+ * actions' log flags and the mask. `principal`, `address`, `api`: for people, escaped here.
+ */
+void dk_authorizer_audit(struct dk_authorizer *authorizer, struct dk_bytes principal,
+                         struct dk_bytes address, struct dk_bytes api, struct dk_bytes request,
+                         size_t count, const dk_answer *answers);
+
+/** Any thread: makes every cached decision unreachable. */
+void dk_authorizer_flush(struct dk_authorizer *authorizer);
+DK_WARN_UNUSED enum dk_error dk_authorizer_set_cluster_id(struct dk_authorizer *authorizer,
+                                                          struct dk_bytes cluster_id);
+bool dk_authorizer_wait_ready(struct dk_authorizer *authorizer, int64_t timeout_ms);
+uint64_t dk_authorizer_metric(const struct dk_authorizer *authorizer, enum dk_metric metric);
+
+/** For the I/O of a line from the Java side (start-up, identity refusals), escaped by the caller.
+ */
+struct dk_log *dk_authorizer_log(struct dk_authorizer *authorizer);
+
+#endif

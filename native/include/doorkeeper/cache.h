@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/**
+ * @file cache.h
+ * The decision cache: a fixed array of 64-byte lines, two sealed entries a line, found by the
+ * 128-bit keyed hash of a question and its epoch (see the top of cache.c for the proof).
+ *
+ * The law. A look-up returns fresh, stale or miss:
+ *  - fresh: a decision inserted for exactly this hash, whose deadline is not past;
+ *  - stale: only an ALLOW, past its deadline by less than the stale window;
+ *  - a miss is always legal.
+ * The hash covers the epoch, so a decision of an earlier epoch can never be found.
+ *
+ * Look-ups are wait-free and store nothing but a visited bit that is clear. Inserts never block: an
+ * insert that loses a race for its line is dropped.
+ *
+ * Not promised: that what was inserted is found again.
+ */
+#ifndef DOORKEEPER_CACHE_H
+#define DOORKEEPER_CACHE_H
+
+#include "doorkeeper/error.h"
+#include "doorkeeper/keyed_hash.h"
+#include "doorkeeper/outcome.h"
+
+struct dk_cache;
+
+struct dk_cache_options {
+    uint64_t entries;        /**< decisions to hold; the table is twice as large */
+    int64_t stale_window_ms; /**< 0: no stale answers */
+};
+
+enum dk_lookup { DK_LOOKUP_MISS = 0, DK_LOOKUP_FRESH, DK_LOOKUP_STALE };
+
+struct dk_hit {
+    enum dk_lookup lookup;
+    enum dk_outcome outcome; /**< DK_DENY unless fresh or stale */
+};
+
+DK_WARN_UNUSED enum dk_error dk_cache_new(const struct dk_cache_options *options,
+                                          struct dk_cache **out);
+/** No other thread may still use the cache. NULL is allowed. */
+void dk_cache_destroy(struct dk_cache *cache);
+size_t dk_cache_memory_bytes(const struct dk_cache *cache);
+
+/** The current epoch: read once per call, before hashing. Wait-free. */
+uint64_t dk_cache_epoch(const struct dk_cache *cache);
+/** Makes every entry of the current and earlier epochs unreachable, in O(1). Any thread. */
+uint64_t dk_cache_bump_epoch(struct dk_cache *cache);
+
+/** Wait-free; brings the first line of `key` nearer. */
+void dk_cache_prefetch(const struct dk_cache *cache, struct dk_hash128 key);
+
+/** Wait-free. `now_ms`: dk_clock_coarse_ms(), read once per call. */
+struct dk_hit dk_cache_lookup(struct dk_cache *cache, struct dk_hash128 key, int64_t now_ms);
+
+/**
+ * Any thread. `outcome` is DK_ALLOW or DK_DENY, anything else is ignored. `epoch` is the one that
+ * `key` was made with (the table uses it only to choose whom to displace). `deadline_ms` is on the
+ * precise monotonic clock and counts from when OPA was asked.
+ */
+void dk_cache_insert(struct dk_cache *cache, struct dk_hash128 key, uint64_t epoch,
+                     enum dk_outcome outcome, int64_t deadline_ms, int64_t now_ms);
+
+#endif

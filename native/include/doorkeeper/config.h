@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/**
+ * @file config.h
+ * The settings. One table in config.c yields parsing, defaults, ranges, error texts and
+ * docs/configuration.md; there is no second list of them anywhere.
+ */
+#ifndef DOORKEEPER_CONFIG_H
+#define DOORKEEPER_CONFIG_H
+
+#include "doorkeeper/error.h"
+
+struct dk_setting {
+    struct dk_bytes key;
+    struct dk_bytes value;
+};
+
+/** Groups of fields that a question may carry; the principal's type and name always are sent. */
+enum dk_field_group {
+    DK_GROUP_SUBJECT = 1 << 0,
+    DK_GROUP_CERTIFICATE = 1 << 1,
+    DK_GROUP_LISTENER = 1 << 2, /**< listener and forwarded */
+    DK_GROUP_PROTOCOL = 1 << 3,
+    DK_GROUP_ADDRESS = 1 << 4,
+    DK_GROUP_CLIENT_ID = 1 << 5,
+    DK_GROUP_API = 1 << 6,
+};
+
+/** Parsed, checked settings. Strings are owned, never NULL, empty where nothing is set. */
+struct dk_config {
+    char *opa_url;        /**< http://…, https://… or unix:/path */
+    char *opa_batch_path; /**< "kafka/authz/batch"; empty: single questions */
+    char *opa_path;       /**< "kafka/authz/allow" */
+    char *opa_token_file;
+    char *opa_ca_file;
+    char *opa_certificate_file;
+    char *opa_key_file;
+    int64_t opa_connect_timeout_ms;
+    int64_t opa_connections;
+    int64_t opa_batch_max;
+    int64_t opa_poll_interval_ms;
+    int64_t deadline_ms;
+    int64_t cache_entries;
+    int64_t cache_ttl_allow_ms;
+    int64_t cache_ttl_deny_ms;
+    int64_t queue_entries;
+    int64_t waiting_threads; /**< default: half of Kafka's num.io.threads, at least 1 */
+    int64_t start_wait_ms;
+    uint32_t question_fields; /**< of enum dk_field_group */
+    char *on_unavailable;     /**< "deny" */
+    char *library_path;       /**< read by the Java side before this library is there */
+    char **super_users;       /**< "User:CN=broker,O=Org", trimmed */
+    size_t super_user_count;
+};
+
+/**
+ * Reads what begins with "doorkeeper." and Kafka's own super.users and num.io.threads; other keys
+ * are passed over. An unknown doorkeeper key is an error that suggests the nearest name. On error
+ * `out` is cleaned up and `why` names the setting, its value and what would be right.
+ */
+DK_WARN_UNUSED enum dk_error dk_config_parse(const struct dk_setting *settings, size_t count,
+                                             struct dk_config *out, struct dk_error_text *why);
+void dk_config_clean_up(struct dk_config *config);
+
+/** docs/configuration.md, whole. */
+void dk_config_write_markdown(struct dk_writer *out);
+
+#endif

@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/**
+ * @file http.h
+ * POST requests to one server over curl_multi: keep-alive connections, no redirects, no proxies,
+ * protocols http and https (or a Unix socket) only, a cap on the answer's size.
+ *
+ * I/O thread only, save dk_http_wake and dk_http_set_token (any thread). Never blocks but in
+ * dk_http_poll, and reads no file.
+ */
+#ifndef DOORKEEPER_HTTP_H
+#define DOORKEEPER_HTTP_H
+
+#include "doorkeeper/error.h"
+
+struct dk_http;
+
+struct dk_http_options {
+    const char *url; /**< http://host:port, https://host:port or unix:/path */
+    struct dk_bytes ca_pem, certificate_pem,
+        key_pem; /**< empty: the system's CAs, no certificate */
+    int64_t connect_timeout_ms;
+    size_t connections; /**< requests under way at once */
+    size_t max_body;    /**< bytes of an answer */
+};
+
+enum dk_http_kind {
+    DK_HTTP_ANSWERED,    /**< see status and body */
+    DK_HTTP_TIMED_OUT,   /**< no whole answer before the deadline */
+    DK_HTTP_UNREACHABLE, /**< no connection, TLS failure, connection lost */
+    DK_HTTP_TOO_LARGE,   /**< the answer went over max_body */
+    DK_HTTP_CANCELLED,   /**< the client was destroyed first */
+};
+
+struct dk_http_result {
+    enum dk_http_kind kind;
+    long status;
+    struct dk_bytes body; /**< valid during the callback */
+    const char *text;     /**< for people; valid during the callback */
+};
+
+/** Runs inside dk_http_poll (or dk_http_destroy), exactly once for each accepted request. */
+typedef void dk_http_done(void *user, const struct dk_http_result *result);
+
+DK_WARN_UNUSED enum dk_error dk_http_new(const struct dk_http_options *options,
+                                         struct dk_http **out, struct dk_error_text *why);
+/** Ends every request with DK_HTTP_CANCELLED. NULL is allowed. */
+void dk_http_destroy(struct dk_http *http);
+
+/** How many further requests dk_http_post would take now. */
+size_t dk_http_room(const struct dk_http *http);
+
+/**
+ * `path` is appended to the URL as it is. `body` (JSON) must live until `done`.
+ * `deadline_ms`: dk_clock_ms(). DK_ERR_TOO_LARGE without room; then `done` is not called.
+ */
+DK_WARN_UNUSED enum dk_error dk_http_post(struct dk_http *http, const char *path,
+                                          struct dk_bytes body, int64_t deadline_ms,
+                                          dk_http_done *done, void *user);
+
+/** Drives transfers and waits up to `timeout_ms` for the network or dk_http_wake. */
+void dk_http_poll(struct dk_http *http, int timeout_ms);
+void dk_http_wake(struct dk_http *http);
+
+/** A bearer token for the requests from now on; empty for none. Copied. */
+DK_WARN_UNUSED enum dk_error dk_http_set_token(struct dk_http *http, struct dk_bytes token);
+
+#endif

@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/**
+ * @file metrics.h
+ * Counters. Adding is wait-free on any thread (spread over padded shards); reading adds the shards
+ * up and may miss additions that are under way.
+ */
+#ifndef DOORKEEPER_METRICS_H
+#define DOORKEEPER_METRICS_H
+
+#include "doorkeeper/error.h"
+
+/* X(constant, name as in JMX, help) */
+#define DK_METRICS(X)                                                                              \
+    X(CALLS, "calls", "authorize() calls")                                                         \
+    X(ALLOWED, "allowed", "actions allowed")                                                       \
+    X(DENIED, "denied", "actions denied, whatever the reason")                                     \
+    X(RULES, "rules", "actions decided by a local rule")                                           \
+    X(HITS, "hits", "actions answered by the cache")                                               \
+    X(MISSES, "misses", "actions that the cache could not answer")                                 \
+    X(JOINED, "joined", "misses that joined a question already under way")                         \
+    X(QUESTIONS, "questions", "questions put to OPA")                                              \
+    X(REQUESTS, "opa-requests", "HTTP requests sent to OPA, polls not counted")                    \
+    X(POLLS, "opa-polls", "readiness and revision polls")                                          \
+    X(UNDEFINED, "undefined", "actions that OPA left undefined")                                   \
+    X(UNAVAILABLE, "unavailable", "actions without a valid answer in time")                        \
+    X(TIMEOUTS, "timeouts", "calls that reached their deadline")                                   \
+    X(REFUSED, "refused", "actions refused by a cap: waiting threads, queue, principal's share")   \
+    X(FAILURES, "opa-failures", "HTTP requests to OPA that failed or were not understood")         \
+    X(SPLITS, "batch-splits", "batches asked again in halves")                                     \
+    X(EPOCHS, "epochs", "times every cached decision was made unreachable")                        \
+    X(OPA_MICROS, "opa-time-us", "microseconds spent waiting for OPA's answers, summed")           \
+    X(LOG_DROPPED, "log-dropped", "log lines lost to a full ring")
+
+enum dk_metric {
+#define DK_METRIC_ENUM(constant, name, help) DK_METRIC_##constant,
+    DK_METRICS(DK_METRIC_ENUM)
+#undef DK_METRIC_ENUM
+        DK_METRIC_COUNT
+};
+
+struct dk_metrics;
+
+DK_WARN_UNUSED enum dk_error dk_metrics_new(struct dk_metrics **out);
+void dk_metrics_destroy(struct dk_metrics *metrics);
+/** Wait-free. */
+void dk_metrics_add(struct dk_metrics *metrics, enum dk_metric metric, uint64_t amount);
+uint64_t dk_metrics_read(const struct dk_metrics *metrics, enum dk_metric metric);
+/** The name and help of `metric`, static. */
+const char *dk_metric_name(enum dk_metric metric);
+const char *dk_metric_help(enum dk_metric metric);
+
+#endif

@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/**
+ * @file opa.h
+ * The protocol with OPA (docs/policy-input.md): questions to JSON, answers to outcomes. Pure
+ * functions without I/O; any thread. Only a well-formed answer for exactly these questions allows.
+ */
+#ifndef DOORKEEPER_OPA_H
+#define DOORKEEPER_OPA_H
+
+#include "doorkeeper/outcome.h"
+#include "doorkeeper/question.h"
+
+#define DK_REVISION_MAX 256u
+
+struct dk_opa_question {
+    const struct dk_context *context;
+    const struct dk_action *action;
+    enum dk_outcome outcome; /**< written by the read functions */
+};
+
+enum dk_opa_verdict {
+    DK_OPA_ANSWERED,  /**< every outcome is DK_ALLOW or DK_DENY */
+    DK_OPA_UNDEFINED, /**< 200 without a result: outcomes are DK_UNDEFINED */
+    DK_OPA_MALFORMED, /**< anything else: outcomes are DK_UNAVAILABLE */
+};
+
+struct dk_opa_reply {
+    enum dk_opa_verdict verdict;
+    /** Bundle revisions as "name=revision", sorted, joined by ","; empty if the answer has none. */
+    char revision[DK_REVISION_MAX];
+    struct dk_error_text why; /**< for DK_OPA_MALFORMED */
+};
+
+/**
+ * Sorts `questions` so that equal contexts and equal operation, type and pattern stand together,
+ * then writes them as one batch. All must have the same cluster id. `count` 0 (with a cluster id
+ * in `cluster_id`) is the poll.
+ */
+void dk_opa_write_batch(struct dk_bytes cluster_id, struct dk_opa_question *questions, size_t count,
+                        struct dk_writer *out);
+/** `questions`: as dk_opa_write_batch left them. */
+void dk_opa_read_batch(struct dk_bytes body, struct dk_opa_question *questions, size_t count,
+                       struct dk_opa_reply *reply);
+
+/** The answer to dk_question_write_single: only the JSON value true allows, only false denies. */
+void dk_opa_read_single(struct dk_bytes body, struct dk_opa_question *question,
+                        struct dk_opa_reply *reply);
+
+/** The readiness poll of a policy without a batch rule: a single form without an action. Any
+ *  boolean is an answer. */
+void dk_opa_write_single_poll(struct dk_bytes cluster_id, struct dk_writer *out);
+
+#endif

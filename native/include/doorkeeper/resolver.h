@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/**
+ * @file resolver.h
+ * Turns cache misses into decisions: one flight a question and epoch, batches, fairness between
+ * principals, one deadline a call. The only place that knows of OPA above the protocol, and the
+ * seam behind which another evaluator could stand.
+ */
+#ifndef DOORKEEPER_RESOLVER_H
+#define DOORKEEPER_RESOLVER_H
+
+#include "doorkeeper/cache.h"
+#include "doorkeeper/config.h"
+#include "doorkeeper/log.h"
+#include "doorkeeper/metrics.h"
+#include "doorkeeper/opa.h"
+
+struct dk_resolver;
+
+/** What the resolver works with; borrowed, must outlive it. */
+struct dk_resolver_parts {
+    const struct dk_config *config;
+    struct dk_cache *cache;
+    struct dk_metrics *metrics;
+    struct dk_log *log;
+};
+
+DK_WARN_UNUSED enum dk_error dk_resolver_new(const struct dk_resolver_parts *parts,
+                                             struct dk_resolver **out, struct dk_error_text *why);
+/** After dk_resolver_run has returned and no call is under way. NULL is allowed. */
+void dk_resolver_destroy(struct dk_resolver *resolver);
+size_t dk_resolver_memory_bytes(const struct dk_resolver *resolver);
+
+/** The I/O thread's body: returns after dk_resolver_stop. Calls nobody outside the core. */
+void dk_resolver_run(struct dk_resolver *resolver);
+/** Any thread: every waiting and later call ends at once with DK_UNAVAILABLE. */
+void dk_resolver_stop(struct dk_resolver *resolver);
+
+struct dk_miss {
+    struct dk_hash128 key; /**< of the action under the call's epoch */
+    struct dk_action action;
+    enum dk_outcome outcome; /**< written */
+    enum dk_source source;   /**< written: opa, or none where nobody could be asked */
+};
+
+/**
+ * Any thread but the I/O thread. Waits for every miss, at most until `deadline_ms` (dk_clock_ms());
+ * what has no answer by then is DK_UNAVAILABLE, its flight goes on and may still fill the cache.
+ * `context` and the actions are copied before the wait. `epoch` was read before the keys were made.
+ */
+void dk_resolver_resolve(struct dk_resolver *resolver, const struct dk_context *context,
+                         struct dk_miss *misses, size_t count, uint64_t epoch, int64_t deadline_ms);
+
+/** Any thread: waits until OPA answered a poll, at most `timeout_ms`. Returns whether it has. */
+bool dk_resolver_wait_ready(struct dk_resolver *resolver, int64_t timeout_ms);
+/** Any thread: the cluster id that polls carry. May be called once or more; the last one holds. */
+DK_WARN_UNUSED enum dk_error dk_resolver_set_cluster_id(struct dk_resolver *resolver,
+                                                        struct dk_bytes cluster_id);
+/** Any thread: the revision that decisions are cached under, "" if none was seen. */
+void dk_resolver_revision(struct dk_resolver *resolver, char out[DK_REVISION_MAX]);
+/** Any thread: a new bearer token, empty for none. */
+DK_WARN_UNUSED enum dk_error dk_resolver_set_token(struct dk_resolver *resolver,
+                                                   struct dk_bytes token);
+
+#endif
