@@ -8,7 +8,7 @@
  *
  * Facts are two records, each the bytes of one field of a question (question.h):
  *   subject:      name(subject), name(issuer), then SANs: u16 count, each u8 kind
- *                 (enum dk_san_kind), u16 length, bytes (an IP address as text)
+ *                 (enum dk_san_kind, in ascending order), u16 length, bytes (an IP address as text)
  *     name:       u16 count of RDNs, each u8 count of attributes, each
  *                 u16 length + type ("CN", or dotted OID), u16 length + value (UTF-8)
  *   certificate:  i64 not_before_s, i64 not_after_s, 32 bytes SHA-256, u16 length + serial number
@@ -43,7 +43,11 @@ DK_WARN_UNUSED enum dk_error dk_identity_parse(struct dk_bytes der, struct dk_id
                                                struct dk_error_text *why);
 void dk_identity_clean_up(struct dk_identity *identity);
 
-/** JSON objects of the two records; DK_ERR_MALFORMED if a record is not as above. */
+/**
+ * JSON objects of the two records. DK_ERR_MALFORMED if a record is not as above or holds text that
+ * dk_identity_parse would refuse; then `out` holds a part. `out` NULL only checks the record. Two
+ * different records never give the same JSON.
+ */
 DK_WARN_UNUSED enum dk_error dk_subject_write_json(struct dk_bytes record, struct dk_writer *out);
 DK_WARN_UNUSED enum dk_error dk_certificate_write_json(struct dk_bytes record,
                                                        struct dk_writer *out);

@@ -5,13 +5,15 @@
  * and the text for OPA come from the same bytes, and two different texts never share bytes.
  *
  * A question is a context (who asks, from where) and an action (what is asked). All numbers are
- * little-endian. All strings are UTF-8.
+ * little-endian. All strings are UTF-8; any code point and the empty string are allowed.
  *
  * Context record:
- *     i64 not_after_s   the certificate's end, 0 for none: a local rule, neither hashed nor sent
+ *     i64 not_after_s   the certificate's end, 0 for none, never negative: a local rule, neither
+ *                       hashed nor sent
  *     then fields in ascending order of tag: u8 tag, u8 0, u16 0, u32 length, the bytes
  * Which fields there are is the operator's choice (doorkeeper.question.fields); the fields below
- * up to DK_FIELD_PRINCIPAL_NAME always are.
+ * up to DK_FIELD_PRINCIPAL_NAME always are. There is one way to write a context: repeated,
+ * unordered and unknown tags are refused.
  *
  * Request record: one or more actions, each
  *     u32 reference_count, u8 flags (enum dk_action_flag), u8 0, u16 0      neither hashed nor sent
@@ -68,11 +70,18 @@ struct dk_action {
 /** `record` must outlive `out`. DK_ERR_MALFORMED or DK_ERR_TOO_LARGE; then `out` is empty. */
 DK_WARN_UNUSED enum dk_error dk_context_parse(struct dk_bytes record, struct dk_context *out);
 
-/** Takes one action off the front of `*rest`. Strict: flags, padding and UTF-8 are checked. */
+/**
+ * Takes one action off the front of `*rest`. Strict: flags, padding and UTF-8 are checked.
+ * DK_ERR_MALFORMED or DK_ERR_TOO_LARGE (a name over DK_NAME_MAX); then `*rest` is as it was and
+ * `out` must not be used.
+ */
 DK_WARN_UNUSED enum dk_error dk_action_parse(struct dk_bytes *rest, struct dk_action *out);
 /** The same without the look at the name's UTF-8, for the hit path: a hit repeats bytes that were
  *  checked when they were asked. */
 DK_WARN_UNUSED enum dk_error dk_action_parse_fast(struct dk_bytes *rest, struct dk_action *out);
+
+/** The part of a parsed context that belongs to the key: contexts ask the same if it is equal. */
+struct dk_bytes dk_context_hashed(const struct dk_context *context);
 
 /** State after the context; dk_question_key adds an action and the epoch. Wait-free. */
 void dk_question_begin(const struct dk_hash_key *key, const struct dk_context *context,
@@ -88,6 +97,8 @@ const char *dk_operation_name(uint8_t code, struct dk_code_name *room);
 const char *dk_resource_type_name(uint8_t code, struct dk_code_name *room);
 const char *dk_pattern_type_name(uint8_t code, struct dk_code_name *room);
 
+/** How both forms begin: {"input":{"version":1,"cluster":{"id":…} */
+void dk_question_write_head(struct dk_bytes cluster_id, struct dk_writer *out);
 /** JSON members that both forms of docs/policy-input.md share, as "principal":{…},"client":{…}. */
 void dk_context_write_json(const struct dk_context *context, struct dk_writer *out);
 /** The single form: {"input":{"version":1,"cluster":…,"principal":…,"client":…,"action":…}}. */
