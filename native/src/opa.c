@@ -3,6 +3,7 @@
 
 #include <cjson/cJSON.h>
 #include <openssl/evp.h>
+#include <openssl/sha.h>
 
 #include <stdlib.h>
 #include <string.h>
@@ -12,7 +13,6 @@
 /* Room for provenance and the like beside the three lists of a question's answer. */
 #define SPARE_VALUES 4096u
 #define REVISION_TEXT_MAX (1024u * 1024u)
-#define SHA256_LEN 32u
 
 /* ---- questions to JSON ------------------------------------------------------------------- */
 
@@ -282,13 +282,13 @@ static bool store_revision(struct dk_bytes text, char out[DK_REVISION_MAX]) {
         out[text.len] = '\0';
         return true;
     }
-    uint8_t digest[SHA256_LEN];
+    uint8_t digest[SHA256_DIGEST_LENGTH];
     if (EVP_Digest(text.ptr, text.len, digest, NULL, EVP_sha256(), NULL) != 1) {
         return false;
     }
     memcpy(out, prefix, sizeof(prefix));
     char *end = out + strlen(prefix);
-    for (size_t i = 0; i < SHA256_LEN; i++) {
+    for (size_t i = 0; i < SHA256_DIGEST_LENGTH; i++) {
         *end++ = hex[digest[i] >> 4];
         *end++ = hex[digest[i] & 15];
     }

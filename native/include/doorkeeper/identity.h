@@ -23,25 +23,35 @@
 
 #define DK_CERTIFICATE_MAX (64u * 1024u)
 #define DK_SAN_MAX 256u
+#define DK_SHA256_LEN 32u
+/** Of the subject record, so that it fits into a context (question.h) with room to spare. */
+#define DK_SUBJECT_MAX (64u * 1024u)
 
 enum dk_san_kind { DK_SAN_DNS = 1, DK_SAN_URI = 2, DK_SAN_EMAIL = 3, DK_SAN_IP = 4 };
 
 struct dk_identity {
-    int64_t not_after_s;
+    int64_t not_after_s;          /**< always greater than 0 */
     struct dk_writer subject;     /**< owned */
     struct dk_writer certificate; /**< owned */
 };
 
 /**
  * Reads one DER certificate, which must fill `der` exactly. On failure `out` is cleaned up and
- * `why` (may be NULL) names the cause: DK_ERR_TOO_LARGE over DK_CERTIFICATE_MAX or DK_SAN_MAX,
- * DK_ERR_MALFORMED for what is not a certificate, duplicate extensions, NUL or control characters,
- * U+FFFD, string types whose reading is ambiguous (T61, BMP, Universal, General), more than one URI
- * SAN with one of scheme spiffe.
+ * `why` (may be NULL) names the cause: DK_ERR_TOO_LARGE over DK_CERTIFICATE_MAX, DK_SAN_MAX,
+ * DK_SUBJECT_MAX or 128 extensions; DK_ERR_MALFORMED for what is not a certificate, bytes behind
+ * it, duplicate extensions, names with an empty RDN, control characters (NUL, C0, DEL, C1), U+FFFD
+ * or invalid UTF-8, string types other than UTF8, Printable, IA5 and Numeric, malformed SANs, an IP
+ * address of other than 4 or 16 bytes, more than one URI SAN with one of scheme spiffe, and a
+ * validity that is malformed or ends before 1970. Other kinds of SAN are passed over.
+ *
+ * Leaves OpenSSL's error queue as it was. Costs about 0.1 ms: call it once per connection.
  */
 DK_WARN_UNUSED enum dk_error dk_identity_parse(struct dk_bytes der, struct dk_identity *out,
                                                struct dk_error_text *why);
 void dk_identity_clean_up(struct dk_identity *identity);
+
+/** True for valid UTF-8 without control characters (NUL, C0, DEL, C1) and U+FFFD. */
+bool dk_identity_is_plain_text(struct dk_bytes text);
 
 /**
  * JSON objects of the two records. DK_ERR_MALFORMED if a record is not as above or holds text that
