@@ -204,21 +204,6 @@ size_t dk_bytes_escape(struct dk_bytes text, char *out, size_t capacity) {
     return written;
 }
 
-/* Byte by byte: compilers make one load or store of it, and any alignment and byte order is right.
- */
-uint16_t dk_read_u16(const uint8_t *ptr) {
-    return (uint16_t)(ptr[0] | ptr[1] << 8);
-}
-
-uint32_t dk_read_u32(const uint8_t *ptr) {
-    return (uint32_t)ptr[0] | (uint32_t)ptr[1] << 8 | (uint32_t)ptr[2] << 16 |
-           (uint32_t)ptr[3] << 24;
-}
-
-uint64_t dk_read_u64(const uint8_t *ptr) {
-    return (uint64_t)dk_read_u32(ptr) | (uint64_t)dk_read_u32(ptr + 4) << 32;
-}
-
 void dk_write_u16(uint8_t *ptr, uint16_t value) {
     ptr[0] = (uint8_t)value;
     ptr[1] = (uint8_t)(value >> 8);

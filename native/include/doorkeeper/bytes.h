@@ -61,10 +61,23 @@ struct dk_bytes dk_writer_view(const struct dk_writer *writer);
  */
 size_t dk_bytes_escape(struct dk_bytes text, char *out, size_t capacity);
 
-/* Little-endian numbers at any alignment. */
-uint16_t dk_read_u16(const uint8_t *ptr);
-uint32_t dk_read_u32(const uint8_t *ptr);
-uint64_t dk_read_u64(const uint8_t *ptr);
+/* Little-endian numbers at any alignment; a compiler makes one load or store of each. */
+
+static inline uint16_t dk_read_u16(const uint8_t *ptr) {
+    return (uint16_t)(ptr[0] | ptr[1] << 8);
+}
+
+static inline uint32_t dk_read_u32(const uint8_t *ptr) {
+    return (uint32_t)ptr[0] | (uint32_t)ptr[1] << 8 | (uint32_t)ptr[2] << 16 |
+           (uint32_t)ptr[3] << 24;
+}
+
+static inline uint64_t dk_read_u64(const uint8_t *ptr) {
+    return (uint64_t)ptr[0] | (uint64_t)ptr[1] << 8 | (uint64_t)ptr[2] << 16 |
+           (uint64_t)ptr[3] << 24 | (uint64_t)ptr[4] << 32 | (uint64_t)ptr[5] << 40 |
+           (uint64_t)ptr[6] << 48 | (uint64_t)ptr[7] << 56;
+}
+
 void dk_write_u16(uint8_t *ptr, uint16_t value);
 void dk_write_u32(uint8_t *ptr, uint32_t value);
 void dk_write_u64(uint8_t *ptr, uint64_t value);
