@@ -225,7 +225,7 @@ static const cJSON *find_from(const cJSON *member, const char *name) {
 }
 
 static const cJSON *find_member(const cJSON *object, const char *name) {
-    return cJSON_IsObject(object) ? find_from(object->child, name) : NULL;
+    return object != NULL && cJSON_IsObject(object) ? find_from(object->child, name) : NULL;
 }
 
 /* ---- the revision ------------------------------------------------------------------------ */
@@ -301,7 +301,7 @@ static bool read_revision(const cJSON *root, char out[DK_REVISION_MAX]) {
     const cJSON *object = find_member(find_member(root, "provenance"), "bundles");
     size_t count = 0;
     const cJSON *bundle = NULL;
-    if (!cJSON_IsObject(object) || object->child == NULL) {
+    if (object == NULL || !cJSON_IsObject(object) || object->child == NULL) {
         return true;
     }
     cJSON_ArrayForEach(bundle, object) {
