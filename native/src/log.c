@@ -130,6 +130,7 @@ static struct slot *take_slot(struct dk_log *log, uint64_t *position) {
     }
 }
 
+DK_PRINTF(5, 0)
 static void write_line(struct dk_log *log, enum dk_log_target target, enum dk_log_level level,
                        uint64_t held_back, const char *format, va_list arguments) {
     uint64_t position;

@@ -4,8 +4,12 @@
  * POST requests to one server over curl_multi: keep-alive connections, no redirects, no proxies,
  * protocols http and https (or a Unix socket) only, a cap on the answer's size.
  *
- * I/O thread only, save dk_http_wake and dk_http_set_token (any thread). Never blocks but in
- * dk_http_poll, and reads no file.
+ * I/O thread only, save dk_http_new, dk_http_wake and dk_http_set_token (any thread). Never blocks
+ * but in dk_http_poll. Reads no file itself; without ca_pem OpenSSL reads the system's CAs.
+ *
+ * Not promised: that a request is sent at most once. A kept connection that turns out to be closed
+ * before a byte of the answer came is replaced by a new one, so what is posted must be a question
+ * that may be asked twice.
  */
 #ifndef DOORKEEPER_HTTP_H
 #define DOORKEEPER_HTTP_H
@@ -25,7 +29,7 @@ struct dk_http_options {
 
 enum dk_http_kind {
     DK_HTTP_ANSWERED,    /**< see status and body */
-    DK_HTTP_TIMED_OUT,   /**< no whole answer before the deadline */
+    DK_HTTP_TIMED_OUT,   /**< no whole answer before the deadline, or no connection in its time */
     DK_HTTP_UNREACHABLE, /**< no connection, TLS failure, connection lost */
     DK_HTTP_TOO_LARGE,   /**< the answer went over max_body */
     DK_HTTP_CANCELLED,   /**< the client was destroyed first */
@@ -34,13 +38,17 @@ enum dk_http_kind {
 struct dk_http_result {
     enum dk_http_kind kind;
     long status;
-    struct dk_bytes body; /**< valid during the callback */
-    const char *text;     /**< for people; valid during the callback */
+    struct dk_bytes body; /**< valid during the callback; empty unless ANSWERED */
+    const char *text;     /**< for people, not escaped; valid during the callback */
 };
 
-/** Runs inside dk_http_poll (or dk_http_destroy), exactly once for each accepted request. */
+/**
+ * Runs inside dk_http_poll (or dk_http_destroy), exactly once for each accepted request. It may
+ * call dk_http_post; the request that ends counts as under way until it returns.
+ */
 typedef void dk_http_done(void *user, const struct dk_http_result *result);
 
+/** Copies what it needs. DK_ERR_CONFIG names what is wrong with the URL or a PEM text. */
 DK_WARN_UNUSED enum dk_error dk_http_new(const struct dk_http_options *options,
                                          struct dk_http **out, struct dk_error_text *why);
 /** Ends every request with DK_HTTP_CANCELLED. NULL is allowed. */
@@ -51,17 +59,25 @@ size_t dk_http_room(const struct dk_http *http);
 
 /**
  * `path` is appended to the URL as it is. `body` (JSON) must live until `done`.
- * `deadline_ms`: dk_clock_ms(). DK_ERR_TOO_LARGE without room; then `done` is not called.
+ * `deadline_ms`: dk_clock_ms(). DK_ERR_TOO_LARGE without room; on any error `done` is not called.
  */
 DK_WARN_UNUSED enum dk_error dk_http_post(struct dk_http *http, const char *path,
                                           struct dk_bytes body, int64_t deadline_ms,
                                           dk_http_done *done, void *user);
 
-/** Drives transfers and waits up to `timeout_ms` for the network or dk_http_wake. */
+/**
+ * Drives transfers and waits up to `timeout_ms` for the network or dk_http_wake; returns without
+ * waiting further once a request has ended.
+ */
 void dk_http_poll(struct dk_http *http, int timeout_ms);
 void dk_http_wake(struct dk_http *http);
 
-/** A bearer token for the requests from now on; empty for none. Copied. */
+/**
+ * A bearer token for the requests from now on; empty for none. Copied, white space around it is
+ * left out. DK_ERR_MALFORMED (anything but printable ASCII) or DK_ERR_TOO_LARGE leave the earlier
+ * token in place. Never logged.
+ */
+#define DK_TOKEN_MAX 16384u
 DK_WARN_UNUSED enum dk_error dk_http_set_token(struct dk_http *http, struct dk_bytes token);
 
 #endif

@@ -1,0 +1,577 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A fixed set of slots, each with a curl easy handle that is made once and used again and again.
+ * Everything belongs to the I/O thread but `token` and `token_version`, which `token_lock` guards:
+ * a slot that finds its own version behind builds new headers before it is used again.
+ */
+#include "doorkeeper/http.h"
+
+#include "doorkeeper/clock.h"
+
+#include <curl/curl.h>
+#include <openssl/crypto.h>
+#include <openssl/err.h>
+#include <openssl/evp.h>
+#include <openssl/pem.h>
+#include <openssl/x509.h>
+
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/un.h>
+
+#define URL_MAX 4096u
+#define UNIX_PREFIX "unix:"
+#define BEARER "Authorization: Bearer "
+
+struct slot {
+    CURL *easy;
+    struct dk_http *http;
+    struct curl_slist *headers;
+    uint64_t token_version;
+    struct dk_writer body;
+    bool over_cap;
+    bool busy;
+    dk_http_done *done;
+    void *user;
+    char error[CURL_ERROR_SIZE];
+};
+
+struct dk_http {
+    CURLM *multi;
+    struct slot *slots;
+    size_t slot_count;
+    size_t busy;
+    size_t max_body;
+    char *base_url;
+    char *socket_path; /* NULL: TCP */
+    uint8_t *pem[3];   /* CA, certificate, key; NULL where not set */
+    size_t pem_len[3];
+    pthread_mutex_t token_lock;
+    char *token; /* NULL: none */
+    uint64_t token_version;
+};
+
+enum { PEM_CA = 0, PEM_CERTIFICATE = 1, PEM_KEY = 2, PEM_COUNT = 3 };
+
+/* ---- once a process ---------------------------------------------------------------------- */
+
+static pthread_once_t global_once = PTHREAD_ONCE_INIT;
+static bool global_ok;
+
+/* The JVM ends with exit() while our threads still run: OpenSSL must not tear itself down then. */
+static void init_globals(void) {
+    global_ok = OPENSSL_init_crypto(OPENSSL_INIT_NO_ATEXIT, NULL) == 1 &&
+                curl_global_init(CURL_GLOBAL_DEFAULT) == CURLE_OK &&
+                curl_version_info(CURLVERSION_NOW)->version_num >= 0x075800;
+}
+
+/* ---- options ----------------------------------------------------------------------------- */
+
+static bool starts_with(const char *text, const char *prefix) {
+    return strncmp(text, prefix, strlen(prefix)) == 0;
+}
+
+static enum dk_error take_url(struct dk_http *http, const char *url, struct dk_error_text *why) {
+    struct sockaddr_un address;
+    if (strlen(url) > URL_MAX) {
+        return dk_fail(why, DK_ERR_CONFIG, "the URL is longer than %u bytes", URL_MAX);
+    }
+    if (starts_with(url, UNIX_PREFIX)) {
+        const char *path = url + strlen(UNIX_PREFIX);
+        if (path[0] != '/' || strlen(path) >= sizeof(address.sun_path)) {
+            return dk_fail(why, DK_ERR_CONFIG,
+                           "unix: wants an absolute path of less than %zu bytes",
+                           sizeof(address.sun_path));
+        }
+        http->socket_path = strdup(path);
+        http->base_url = strdup("http://localhost");
+        return http->socket_path != NULL && http->base_url != NULL ? DK_OK : DK_ERR_MEMORY;
+    }
+    if (!starts_with(url, "http://") && !starts_with(url, "https://")) {
+        return dk_fail(why, DK_ERR_CONFIG,
+                       "the URL begins with none of http://, https:// and unix:");
+    }
+    http->base_url = strdup(url);
+    if (http->base_url == NULL) {
+        return DK_ERR_MEMORY;
+    }
+    for (size_t len = strlen(url); len > 0 && http->base_url[len - 1] == '/'; len--) {
+        http->base_url[len - 1] = '\0';
+    }
+    return DK_OK;
+}
+
+/* No prompt on the broker's terminal for a key that is locked. */
+static int no_passphrase(char *out, int capacity, int for_writing, void *user) {
+    (void)out, (void)capacity, (void)for_writing, (void)user;
+    return -1;
+}
+
+static X509 *read_pem_certificate(struct dk_bytes pem) {
+    BIO *bio = BIO_new_mem_buf(pem.ptr, (int)pem.len);
+    X509 *certificate = bio == NULL ? NULL : PEM_read_bio_X509(bio, NULL, no_passphrase, NULL);
+    BIO_free(bio);
+    return certificate;
+}
+
+static EVP_PKEY *read_pem_key(struct dk_bytes pem) {
+    BIO *bio = BIO_new_mem_buf(pem.ptr, (int)pem.len);
+    EVP_PKEY *key = bio == NULL ? NULL : PEM_read_bio_PrivateKey(bio, NULL, no_passphrase, NULL);
+    BIO_free(bio);
+    return key;
+}
+
+/* A wrong file is an error at the start, not a handshake that fails later. */
+static enum dk_error check_pem(const struct dk_http_options *options, struct dk_error_text *why) {
+    const struct dk_bytes ca = options->ca_pem;
+    const struct dk_bytes certificate = options->certificate_pem;
+    const struct dk_bytes key = options->key_pem;
+    if (ca.len > INT32_MAX || certificate.len > INT32_MAX || key.len > INT32_MAX) {
+        return dk_fail(why, DK_ERR_CONFIG, "a PEM text is too long");
+    }
+    if ((certificate.len > 0) != (key.len > 0)) {
+        return dk_fail(why, DK_ERR_CONFIG, "a client certificate and its key go together");
+    }
+    enum dk_error error = DK_OK;
+    X509 *leaf = NULL;
+    EVP_PKEY *private_key = NULL;
+    X509 *first_ca = ca.len > 0 ? read_pem_certificate(ca) : NULL;
+    if (ca.len > 0 && first_ca == NULL) {
+        error = dk_fail(why, DK_ERR_CONFIG, "the CA file holds no PEM certificate");
+        goto cleanup;
+    }
+    if (certificate.len == 0) {
+        goto cleanup;
+    }
+    leaf = read_pem_certificate(certificate);
+    private_key = read_pem_key(key);
+    if (leaf == NULL) {
+        error = dk_fail(why, DK_ERR_CONFIG, "the certificate file holds no PEM certificate");
+    } else if (private_key == NULL) {
+        error = dk_fail(why, DK_ERR_CONFIG, "the key file holds no PEM key without a passphrase");
+    } else if (X509_check_private_key(leaf, private_key) != 1) {
+        error = dk_fail(why, DK_ERR_CONFIG, "the key does not belong to the certificate");
+    }
+cleanup:
+    EVP_PKEY_free(private_key);
+    X509_free(leaf);
+    X509_free(first_ca);
+    return error;
+}
+
+static enum dk_error copy_pem(struct dk_http *http, int which, struct dk_bytes pem) {
+    if (pem.len == 0) {
+        return DK_OK;
+    }
+    http->pem[which] = malloc(pem.len);
+    if (http->pem[which] == NULL) {
+        return DK_ERR_MEMORY;
+    }
+    memcpy(http->pem[which], pem.ptr, pem.len);
+    http->pem_len[which] = pem.len;
+    return DK_OK;
+}
+
+static enum dk_error take_pem(struct dk_http *http, const struct dk_http_options *options,
+                              struct dk_error_text *why) {
+    ERR_set_mark();
+    enum dk_error error = check_pem(options, why);
+    ERR_pop_to_mark();
+    if (error == DK_OK) {
+        error = copy_pem(http, PEM_CA, options->ca_pem);
+    }
+    if (error == DK_OK) {
+        error = copy_pem(http, PEM_CERTIFICATE, options->certificate_pem);
+    }
+    if (error == DK_OK) {
+        error = copy_pem(http, PEM_KEY, options->key_pem);
+    }
+    return error;
+}
+
+/* ---- slots ------------------------------------------------------------------------------- */
+
+static void free_headers(struct curl_slist *headers) {
+    for (struct curl_slist *header = headers; header != NULL; header = header->next) {
+        OPENSSL_cleanse(header->data, strlen(header->data)); /* one of them carries the token */
+    }
+    curl_slist_free_all(headers);
+}
+
+static bool add_header(struct curl_slist **headers, const char *text) {
+    struct curl_slist *longer = curl_slist_append(*headers, text);
+    if (longer == NULL) {
+        return false;
+    }
+    *headers = longer;
+    return true;
+}
+
+/* @locks token_lock MUST be held */
+static bool add_token(struct curl_slist **headers, const char *token) {
+    if (token == NULL) {
+        return true;
+    }
+    char header[sizeof(BEARER) + DK_TOKEN_MAX];
+    snprintf(header, sizeof(header), "%s%s", BEARER, token);
+    bool ok = add_header(headers, header);
+    OPENSSL_cleanse(header, sizeof(header));
+    return ok;
+}
+
+/* @locks token_lock MUST be held */
+static bool build_headers(struct slot *slot) {
+    struct curl_slist *headers = NULL;
+    /* "Expect:" without a value: curl must not wait for a 100-continue before large bodies. */
+    if (!add_header(&headers, "Content-Type: application/json") ||
+        !add_header(&headers, "Expect:") || !add_token(&headers, slot->http->token) ||
+        curl_easy_setopt(slot->easy, CURLOPT_HTTPHEADER, headers) != CURLE_OK) {
+        free_headers(headers);
+        return false;
+    }
+    free_headers(slot->headers);
+    slot->headers = headers;
+    slot->token_version = slot->http->token_version;
+    return true;
+}
+
+static bool refresh_headers(struct slot *slot) {
+    pthread_mutex_lock(&slot->http->token_lock);
+    bool ok = slot->headers != NULL && slot->token_version == slot->http->token_version;
+    if (!ok) {
+        ok = build_headers(slot);
+    }
+    pthread_mutex_unlock(&slot->http->token_lock);
+    return ok;
+}
+
+static size_t on_body(char *data, size_t size, size_t count, void *user) {
+    struct slot *slot = user;
+    size_t len = size * count; /* curl: size is always 1 */
+    if (len > slot->http->max_body - slot->body.len) {
+        slot->over_cap = true;
+        return 0;
+    }
+    dk_writer_bytes(&slot->body, (struct dk_bytes){(const uint8_t *)data, len});
+    return slot->body.failed ? 0 : len;
+}
+
+static bool set_long(CURL *easy, CURLoption option, long value) {
+    return curl_easy_setopt(easy, option, value) == CURLE_OK;
+}
+
+static bool set_text(CURL *easy, CURLoption option, const char *value) {
+    return curl_easy_setopt(easy, option, value) == CURLE_OK;
+}
+
+static bool set_pem(CURL *easy, CURLoption option, const struct dk_http *http, int which) {
+    if (http->pem[which] == NULL) {
+        return true;
+    }
+    struct curl_blob blob = {http->pem[which], http->pem_len[which], CURL_BLOB_NOCOPY};
+    return curl_easy_setopt(easy, option, &blob) == CURLE_OK;
+}
+
+static bool set_up_transport(CURL *easy, const struct dk_http *http) {
+    return set_text(easy, CURLOPT_PROTOCOLS_STR, "http,https") &&
+           set_long(easy, CURLOPT_FOLLOWLOCATION, 0) && set_text(easy, CURLOPT_PROXY, "") &&
+           set_long(easy, CURLOPT_DISALLOW_USERNAME_IN_URL, 1) &&
+           set_long(easy, CURLOPT_HTTP_VERSION, CURL_HTTP_VERSION_1_1) &&
+           set_long(easy, CURLOPT_TCP_NODELAY, 1) && set_long(easy, CURLOPT_TCP_KEEPALIVE, 1) &&
+           set_long(easy, CURLOPT_SSLVERSION, CURL_SSLVERSION_TLSv1_2) &&
+           set_long(easy, CURLOPT_SSL_VERIFYPEER, 1) && set_long(easy, CURLOPT_SSL_VERIFYHOST, 2) &&
+           set_pem(easy, CURLOPT_CAINFO_BLOB, http, PEM_CA) &&
+           set_pem(easy, CURLOPT_SSLCERT_BLOB, http, PEM_CERTIFICATE) &&
+           set_pem(easy, CURLOPT_SSLKEY_BLOB, http, PEM_KEY) &&
+           (http->socket_path == NULL ||
+            set_text(easy, CURLOPT_UNIX_SOCKET_PATH, http->socket_path));
+}
+
+static bool set_up_slot(struct slot *slot, struct dk_http *http,
+                        const struct dk_http_options *options) {
+    slot->http = http;
+    dk_writer_init(&slot->body, options->max_body);
+    slot->easy = curl_easy_init();
+    if (slot->easy == NULL) {
+        return false;
+    }
+    CURL *easy = slot->easy;
+    /* Without NOSIGNAL curl touches SIGALRM and SIGPIPE, which belong to the JVM. With QUICK_EXIT
+     * a name that is slow to resolve outlives its request without anybody waiting for it. */
+    return set_up_transport(easy, http) && set_long(easy, CURLOPT_NOSIGNAL, 1) &&
+           set_long(easy, CURLOPT_QUICK_EXIT, 1) &&
+           set_long(easy, CURLOPT_CONNECTTIMEOUT_MS, (long)options->connect_timeout_ms) &&
+           set_long(easy, CURLOPT_POST, 1) && set_text(easy, CURLOPT_USERAGENT, "doorkeeper") &&
+           curl_easy_setopt(easy, CURLOPT_MAXFILESIZE_LARGE, (curl_off_t)options->max_body) ==
+               CURLE_OK &&
+           curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, on_body) == CURLE_OK &&
+           curl_easy_setopt(easy, CURLOPT_WRITEDATA, slot) == CURLE_OK &&
+           curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, slot->error) == CURLE_OK &&
+           curl_easy_setopt(easy, CURLOPT_PRIVATE, slot) == CURLE_OK && refresh_headers(slot);
+}
+
+static void clean_up_slot(struct slot *slot) {
+    curl_easy_cleanup(slot->easy);
+    free_headers(slot->headers);
+    dk_writer_clean_up(&slot->body);
+}
+
+static enum dk_error set_up(struct dk_http *http, const struct dk_http_options *options,
+                            struct dk_error_text *why) {
+    enum dk_error error = take_url(http, options->url, why);
+    if (error == DK_OK) {
+        error = take_pem(http, options, why);
+    }
+    if (error != DK_OK) {
+        return error;
+    }
+    http->max_body = options->max_body;
+    http->multi = curl_multi_init();
+    http->slots = calloc(options->connections, sizeof(*http->slots));
+    if (http->multi == NULL || http->slots == NULL) {
+        return DK_ERR_MEMORY;
+    }
+    if (curl_multi_setopt(http->multi, CURLMOPT_MAXCONNECTS, (long)options->connections) !=
+        CURLM_OK) {
+        return dk_fail(why, DK_ERR_SYSTEM, "libcurl refused an option");
+    }
+    for (size_t i = 0; i < options->connections; i++) {
+        http->slot_count++;
+        if (!set_up_slot(&http->slots[i], http, options)) {
+            return dk_fail(why, DK_ERR_SYSTEM, "libcurl refused an option");
+        }
+    }
+    return DK_OK;
+}
+
+enum dk_error dk_http_new(const struct dk_http_options *options, struct dk_http **out,
+                          struct dk_error_text *why) {
+    *out = NULL;
+    if (pthread_once(&global_once, init_globals) != 0 || !global_ok) {
+        return dk_fail(why, DK_ERR_SYSTEM, "libcurl 7.88 or newer with OpenSSL 3 did not start");
+    }
+    struct dk_http *http = calloc(1, sizeof(*http));
+    if (http == NULL) {
+        return DK_ERR_MEMORY;
+    }
+    if (pthread_mutex_init(&http->token_lock, NULL) != 0) {
+        free(http);
+        return DK_ERR_SYSTEM;
+    }
+    enum dk_error error = set_up(http, options, why);
+    if (error != DK_OK) {
+        dk_http_destroy(http);
+        return error;
+    }
+    *out = http;
+    return DK_OK;
+}
+
+/* ---- requests ---------------------------------------------------------------------------- */
+
+size_t dk_http_room(const struct dk_http *http) {
+    return http->slot_count - http->busy;
+}
+
+static struct slot *find_free_slot(struct dk_http *http) {
+    for (size_t i = 0; i < http->slot_count; i++) {
+        if (!http->slots[i].busy) {
+            return &http->slots[i];
+        }
+    }
+    return NULL;
+}
+
+static bool set_request(struct slot *slot, const char *path, struct dk_bytes body,
+                        int64_t deadline_ms) {
+    char url[2 * URL_MAX];
+    int len = snprintf(url, sizeof(url), "%s%s", slot->http->base_url, path);
+    if (len < 0 || (size_t)len >= sizeof(url)) {
+        return false;
+    }
+    int64_t left_ms = deadline_ms - dk_clock_ms();
+    if (left_ms < 1) {
+        left_ms = 1; /* to curl 0 means "for ever" */
+    }
+    return refresh_headers(slot) && set_text(slot->easy, CURLOPT_URL, url) &&
+           set_long(slot->easy, CURLOPT_TIMEOUT_MS, (long)left_ms) &&
+           curl_easy_setopt(slot->easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)body.len) ==
+               CURLE_OK &&
+           curl_easy_setopt(slot->easy, CURLOPT_POSTFIELDS, body.ptr) == CURLE_OK;
+}
+
+enum dk_error dk_http_post(struct dk_http *http, const char *path, struct dk_bytes body,
+                           int64_t deadline_ms, dk_http_done *done, void *user) {
+    struct slot *slot = find_free_slot(http);
+    if (slot == NULL) {
+        return DK_ERR_TOO_LARGE;
+    }
+    if (!set_request(slot, path, body, deadline_ms)) {
+        return DK_ERR_SYSTEM;
+    }
+    dk_writer_reset(&slot->body);
+    slot->over_cap = false;
+    slot->error[0] = '\0';
+    slot->done = done;
+    slot->user = user;
+    if (curl_multi_add_handle(http->multi, slot->easy) != CURLM_OK) {
+        return DK_ERR_SYSTEM;
+    }
+    slot->busy = true;
+    http->busy++;
+    return DK_OK;
+}
+
+static enum dk_http_kind kind_of(const struct slot *slot, CURLcode code) {
+    if (code == CURLE_OK) {
+        return DK_HTTP_ANSWERED;
+    }
+    if (slot->over_cap || code == CURLE_FILESIZE_EXCEEDED) {
+        return DK_HTTP_TOO_LARGE;
+    }
+    return code == CURLE_OPERATION_TIMEDOUT ? DK_HTTP_TIMED_OUT : DK_HTTP_UNREACHABLE;
+}
+
+static void end_request(struct slot *slot, struct dk_http_result *result) {
+    (void)curl_multi_remove_handle(slot->http->multi, slot->easy);
+    slot->done(slot->user, result);
+    slot->busy = false;
+    slot->http->busy--;
+}
+
+static void complete(struct slot *slot, CURLcode code) {
+    struct dk_http_result result = {.kind = kind_of(slot, code)};
+    if (result.kind == DK_HTTP_ANSWERED) {
+        if (curl_easy_getinfo(slot->easy, CURLINFO_RESPONSE_CODE, &result.status) != CURLE_OK) {
+            result.status = 0;
+        }
+        result.body = dk_writer_view(&slot->body);
+    }
+    result.text = slot->error[0] != '\0' ? slot->error : curl_easy_strerror(code);
+    end_request(slot, &result);
+}
+
+/* Moves what can be moved without waiting; true if a request ended. */
+static bool perform(struct dk_http *http) {
+    int running = 0;
+    int left = 0;
+    bool ended = false;
+    (void)curl_multi_perform(http->multi, &running);
+    for (CURLMsg *message = curl_multi_info_read(http->multi, &left); message != NULL;
+         message = curl_multi_info_read(http->multi, &left)) {
+        char *slot = NULL;
+        CURLcode code = message->data.result; /* the message dies with its handle's removal */
+        if (message->msg == CURLMSG_DONE &&
+            curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, &slot) == CURLE_OK) {
+            complete((struct slot *)(void *)slot, code);
+            ended = true;
+        }
+    }
+    return ended;
+}
+
+void dk_http_poll(struct dk_http *http, int timeout_ms) {
+    if (perform(http)) {
+        return;
+    }
+    (void)curl_multi_poll(http->multi, NULL, 0, timeout_ms, NULL);
+    (void)perform(http);
+}
+
+void dk_http_wake(struct dk_http *http) {
+    (void)curl_multi_wakeup(http->multi);
+}
+
+/* ---- the token --------------------------------------------------------------------------- */
+
+static void free_token(char *token) {
+    if (token != NULL) {
+        OPENSSL_cleanse(token, strlen(token));
+        free(token);
+    }
+}
+
+static bool is_space(uint8_t byte) {
+    return byte == ' ' || byte == '\t' || byte == '\r' || byte == '\n';
+}
+
+static struct dk_bytes trim(struct dk_bytes text) {
+    while (text.len > 0 && is_space(text.ptr[0])) {
+        text.ptr++;
+        text.len--;
+    }
+    while (text.len > 0 && is_space(text.ptr[text.len - 1])) {
+        text.len--;
+    }
+    return text;
+}
+
+/* Also what keeps a token from adding headers of its own. */
+static bool is_printable(struct dk_bytes text) {
+    for (size_t i = 0; i < text.len; i++) {
+        if (text.ptr[i] <= ' ' || text.ptr[i] >= 0x7f) {
+            return false;
+        }
+    }
+    return true;
+}
+
+enum dk_error dk_http_set_token(struct dk_http *http, struct dk_bytes token) {
+    token = trim(token);
+    if (token.len > DK_TOKEN_MAX) {
+        return DK_ERR_TOO_LARGE;
+    }
+    if (!is_printable(token)) {
+        return DK_ERR_MALFORMED;
+    }
+    char *copy = NULL;
+    if (token.len > 0) {
+        copy = malloc(token.len + 1);
+        if (copy == NULL) {
+            return DK_ERR_MEMORY;
+        }
+        memcpy(copy, token.ptr, token.len);
+        copy[token.len] = '\0';
+    }
+    pthread_mutex_lock(&http->token_lock);
+    char *earlier = http->token;
+    http->token = copy;
+    http->token_version++;
+    pthread_mutex_unlock(&http->token_lock);
+    free_token(earlier);
+    return DK_OK;
+}
+
+/* ---- the end ----------------------------------------------------------------------------- */
+
+void dk_http_destroy(struct dk_http *http) {
+    if (http == NULL) {
+        return;
+    }
+    struct dk_http_result cancelled = {.kind = DK_HTTP_CANCELLED, .text = "cancelled"};
+    for (size_t i = 0; i < http->slot_count; i++) {
+        if (http->slots[i].busy) {
+            end_request(&http->slots[i], &cancelled);
+        }
+    }
+    for (size_t i = 0; i < http->slot_count; i++) {
+        clean_up_slot(&http->slots[i]);
+    }
+    if (http->multi != NULL) {
+        (void)curl_multi_cleanup(http->multi);
+    }
+    if (http->pem[PEM_KEY] != NULL) {
+        OPENSSL_cleanse(http->pem[PEM_KEY], http->pem_len[PEM_KEY]);
+    }
+    for (int i = 0; i < PEM_COUNT; i++) {
+        free(http->pem[i]);
+    }
+    free_token(http->token);
+    pthread_mutex_destroy(&http->token_lock);
+    free(http->socket_path);
+    free(http->base_url);
+    free(http->slots);
+    free(http);
+}
