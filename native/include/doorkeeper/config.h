@@ -43,23 +43,52 @@ struct dk_config {
     int64_t cache_ttl_allow_ms;
     int64_t cache_ttl_deny_ms;
     int64_t queue_entries;
-    int64_t waiting_threads; /**< default: half of Kafka's num.io.threads, at least 1 */
+    int64_t waiting_threads; /**< default: half of num_io_threads, at least 1 */
     int64_t start_wait_ms;
     uint32_t question_fields; /**< of enum dk_field_group */
     char *on_unavailable;     /**< "deny" */
     char *library_path;       /**< read by the Java side before this library is there */
-    char **super_users;       /**< "User:CN=broker,O=Org", trimmed */
+    char **super_users;       /**< "User:CN=broker,O=Org", trimmed; Kafka's own super.users */
     size_t super_user_count;
+    int64_t num_io_threads; /**< Kafka's own */
 };
+
+/** Told of one wrong setting; `text` names it, its value and what would be right. */
+typedef void dk_config_report(void *user, const char *text);
 
 /**
  * Reads what begins with "doorkeeper." and Kafka's own super.users and num.io.threads; other keys
- * are passed over. An unknown doorkeeper key is an error that suggests the nearest name. On error
- * `out` is cleaned up and `why` names the setting, its value and what would be right.
+ * are passed over. An unknown doorkeeper key, and a key that is there twice, is an error. Opens no
+ * file. On error `out` is cleaned up and `why` holds the first report.
  */
 DK_WARN_UNUSED enum dk_error dk_config_parse(const struct dk_setting *settings, size_t count,
                                              struct dk_config *out, struct dk_error_text *why);
+/** The same, but reports every error. */
+DK_WARN_UNUSED enum dk_error dk_config_parse_all(const struct dk_setting *settings, size_t count,
+                                                 struct dk_config *out, dk_config_report *report,
+                                                 void *user);
 void dk_config_clean_up(struct dk_config *config);
+
+/** The files that settings name. */
+enum dk_config_file {
+    DK_FILE_TOKEN,
+    DK_FILE_CA,
+    DK_FILE_CERTIFICATE,
+    DK_FILE_KEY,
+    DK_FILE_COUNT,
+};
+
+/** Of each of the files above. */
+#define DK_CONFIG_FILE_MAX (1024u * 1024u)
+
+/**
+ * Reads a file whole into `out`, which is initialised here; empty where the setting is empty.
+ * Blocks: not for the I/O thread. DK_ERR_CONFIG if it cannot be read or is empty, DK_ERR_TOO_LARGE;
+ * then `out` is cleaned up and `why` names the setting, the file and the cause.
+ */
+DK_WARN_UNUSED enum dk_error dk_config_read_file(const struct dk_config *config,
+                                                 enum dk_config_file file, struct dk_writer *out,
+                                                 struct dk_error_text *why);
 
 /** docs/configuration.md, whole. */
 void dk_config_write_markdown(struct dk_writer *out);
