@@ -11,6 +11,7 @@
 #ifndef DOORKEEPER_AUTHORIZER_H
 #define DOORKEEPER_AUTHORIZER_H
 
+#include "doorkeeper/audit.h"
 #include "doorkeeper/config.h"
 #include "doorkeeper/metrics.h"
 #include "doorkeeper/outcome.h"
@@ -28,7 +29,11 @@ typedef uint8_t dk_answer;
 /** Only in answers of dk_authorizer_probe: the cache does not know. Not an allow. */
 #define DK_ANSWER_MISS ((dk_answer)0x10)
 
-/** `config` is taken over (moved), also on failure. */
+/**
+ * `config` is taken over (moved), also on failure. Reads the files that the settings name, and
+ * allocates all memory that there will be, save what a call needs while it waits. `why` names the
+ * setting for DK_ERR_CONFIG.
+ */
 DK_WARN_UNUSED enum dk_error dk_authorizer_new(struct dk_config *config, struct dk_authorizer **out,
                                                struct dk_error_text *why);
 /** After dk_authorizer_stop, and after run, drain and every other call have returned. */
@@ -43,17 +48,28 @@ void dk_authorizer_run(struct dk_authorizer *authorizer);
  */
 size_t dk_authorizer_drain(struct dk_authorizer *authorizer, uint8_t *out, size_t capacity,
                            int timeout_ms);
-/** Any thread: ends run, waiting calls and a waiting drain. Later calls answer DK_UNAVAILABLE. */
+/**
+ * Any thread, may be called again: ends run, waiting calls and a waiting drain. Later calls of
+ * dk_authorizer_authorize answer DK_UNAVAILABLE, of dk_authorizer_probe DK_ERR_CLOSED.
+ */
 void dk_authorizer_stop(struct dk_authorizer *authorizer);
 
-/** Any thread. Remembers a context; the handle is never 0. DK_ERR_MALFORMED, DK_ERR_TOO_LARGE. */
+/**
+ * Any thread. Remembers a context; the handle is never 0. DK_ERR_MALFORMED, DK_ERR_TOO_LARGE,
+ * DK_ERR_CLOSED.
+ */
 DK_WARN_UNUSED enum dk_error dk_authorizer_register(struct dk_authorizer *authorizer,
                                                     struct dk_bytes context, uint64_t *handle);
 
 /**
  * Wait-free. `request`: up to DK_PROBE_MAX actions; `answers` has room for as many. DK_OK with the
- * number of actions in `*count` and of those not allowed in `*not_allowed`; DK_ERR_STALE (register
- * and try again), DK_ERR_MALFORMED, DK_ERR_CLOSED: every action is then to be denied.
+ * number of actions in `*count` and of those not allowed in `*not_allowed`, DK_ANSWER_MISS among
+ * them. DK_ERR_STALE (register and try again), DK_ERR_MALFORMED, DK_ERR_TOO_LARGE (too many
+ * actions), DK_ERR_CLOSED: both numbers are 0, `answers` is not to be read, every action is to be
+ * denied.
+ *
+ * What is not a miss is final and counted; misses are counted by dk_authorizer_authorize, which is
+ * to be asked for those alone.
  */
 DK_WARN_UNUSED enum dk_error dk_authorizer_probe(struct dk_authorizer *authorizer, uint64_t handle,
                                                  struct dk_bytes request, dk_answer *answers,
@@ -61,16 +77,17 @@ DK_WARN_UNUSED enum dk_error dk_authorizer_probe(struct dk_authorizer *authorize
 
 /**
  * Any thread but the I/O thread. Decides `count` actions, waiting for OPA where need be: at most
- * doorkeeper.deadline.ms plus 50 µs an action, 2 s, and `deadline_cap_ms` (0: no cap). `answers`
- * has room for `count`. On any error every answer is a denial.
+ * doorkeeper.deadline.ms plus 50 µs an action, 2 s, and `deadline_cap_ms` (0: no cap). `request`
+ * holds exactly `count` actions and `answers` has room for as many; at most DK_AUTHORIZE_MAX. On
+ * any error (DK_ERR_MALFORMED, DK_ERR_TOO_LARGE, DK_ERR_MEMORY) every answer is a denial.
  */
+#define DK_AUTHORIZE_MAX 1000000u
 DK_WARN_UNUSED enum dk_error dk_authorizer_authorize(struct dk_authorizer *authorizer,
                                                      struct dk_bytes context,
                                                      struct dk_bytes request, size_t count,
                                                      int64_t deadline_cap_ms, dk_answer *answers);
 
-/** Which audit lines somebody reads; set by the scribe from the levels of the audit logger. */
-enum dk_audit_mask { DK_AUDIT_DENIED = 1, DK_AUDIT_ALLOWED = 2 };
+/** `mask`: of enum dk_audit_mask. */
 void dk_authorizer_set_audit(struct dk_authorizer *authorizer, uint32_t mask);
 uint32_t dk_authorizer_audit_mask(const struct dk_authorizer *authorizer);
 
