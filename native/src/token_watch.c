@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "token_watch.h"
+
+#include <string.h>
+
+/* Text editors end a file with a newline. */
+static struct dk_bytes without_end(struct dk_bytes text) {
+    while (text.len > 0 && text.ptr[text.len - 1] <= ' ') {
+        text.len--;
+    }
+    return text;
+}
+
+/* Anything but visible ASCII could end the header and begin another. */
+static bool is_token(struct dk_bytes text) {
+    for (size_t i = 0; i < text.len; i++) {
+        if (text.ptr[i] <= ' ' || text.ptr[i] >= 0x7f) {
+            return false;
+        }
+    }
+    return text.len > 0;
+}
+
+static enum dk_error read_token(const struct dk_config *config, struct dk_writer *out,
+                                struct dk_error_text *why) {
+    enum dk_error error = dk_config_read_file(config, DK_FILE_TOKEN, out, why);
+    if (error != DK_OK || config->opa_token_file[0] == '\0') {
+        return error;
+    }
+    if (!is_token(without_end(dk_writer_view(out)))) {
+        dk_writer_clean_up(out);
+        return dk_fail(why, DK_ERR_CONFIG,
+                       "doorkeeper.opa.token.file: expected a token of visible ASCII characters, "
+                       "without spaces");
+    }
+    return DK_OK;
+}
+
+/* Secrets do not stay behind in freed memory. */
+static void forget(struct dk_writer *writer) {
+    if (writer->ptr != NULL) {
+        explicit_bzero(writer->ptr, writer->capacity);
+    }
+    dk_writer_clean_up(writer);
+}
+
+enum dk_error dk_token_watch_init(struct dk_token_watch *watch, const struct dk_config *config,
+                                  struct dk_error_text *why) {
+    memset(watch, 0, sizeof(*watch));
+    watch->config = config;
+    return read_token(config, &watch->current, why);
+}
+
+void dk_token_watch_clean_up(struct dk_token_watch *watch) {
+    forget(&watch->current);
+    forget(&watch->seen);
+}
+
+struct dk_bytes dk_token_watch_token(const struct dk_token_watch *watch) {
+    return without_end(dk_writer_view(&watch->current));
+}
+
+bool dk_token_watch_look(struct dk_token_watch *watch, struct dk_log *log) {
+    if (watch->config->opa_token_file[0] == '\0') {
+        return false;
+    }
+    struct dk_writer now;
+    struct dk_error_text why = {""};
+    if (read_token(watch->config, &now, &why) != DK_OK) {
+        dk_log_write_limited(log, &watch->limit, DK_LOG_WARN,
+                             "%s; the last good token stays in use", why.text);
+        return false;
+    }
+    bool stable = dk_bytes_equal(dk_writer_view(&now), dk_writer_view(&watch->seen));
+    bool changed = !dk_bytes_equal(dk_writer_view(&now), dk_writer_view(&watch->current));
+    forget(&watch->seen);
+    if (!stable || !changed) {
+        watch->seen = now;
+        return false;
+    }
+    forget(&watch->current);
+    watch->current = now;
+    return true;
+}
