@@ -73,6 +73,10 @@ static bool starts_with(const char *text, const char *prefix) {
     return strncmp(text, prefix, strlen(prefix)) == 0;
 }
 
+static enum dk_error out_of_memory(struct dk_error_text *why) {
+    return dk_fail(why, DK_ERR_MEMORY, "no memory for the HTTP client");
+}
+
 static enum dk_error take_url(struct dk_http *http, const char *url, struct dk_error_text *why) {
     struct sockaddr_un address;
     if (strlen(url) > URL_MAX) {
@@ -87,7 +91,7 @@ static enum dk_error take_url(struct dk_http *http, const char *url, struct dk_e
         }
         http->socket_path = strdup(path);
         http->base_url = strdup("http://localhost");
-        return http->socket_path != NULL && http->base_url != NULL ? DK_OK : DK_ERR_MEMORY;
+        return http->socket_path != NULL && http->base_url != NULL ? DK_OK : out_of_memory(why);
     }
     if (!starts_with(url, "http://") && !starts_with(url, "https://")) {
         return dk_fail(why, DK_ERR_CONFIG,
@@ -95,7 +99,7 @@ static enum dk_error take_url(struct dk_http *http, const char *url, struct dk_e
     }
     http->base_url = strdup(url);
     if (http->base_url == NULL) {
-        return DK_ERR_MEMORY;
+        return out_of_memory(why);
     }
     for (size_t len = strlen(url); len > 0 && http->base_url[len - 1] == '/'; len--) {
         http->base_url[len - 1] = '\0';
@@ -188,7 +192,7 @@ static enum dk_error take_pem(struct dk_http *http, const struct dk_http_options
     if (error == DK_OK) {
         error = copy_pem(http, PEM_KEY, options->key_pem);
     }
-    return error;
+    return error == DK_ERR_MEMORY ? out_of_memory(why) : error;
 }
 
 /* ---- slots ------------------------------------------------------------------------------- */
@@ -331,7 +335,7 @@ static enum dk_error set_up(struct dk_http *http, const struct dk_http_options *
     http->multi = curl_multi_init();
     http->slots = calloc(options->connections, sizeof(*http->slots));
     if (http->multi == NULL || http->slots == NULL) {
-        return DK_ERR_MEMORY;
+        return out_of_memory(why);
     }
     if (curl_multi_setopt(http->multi, CURLMOPT_MAXCONNECTS, (long)options->connections) !=
         CURLM_OK) {
@@ -354,11 +358,11 @@ enum dk_error dk_http_new(const struct dk_http_options *options, struct dk_http 
     }
     struct dk_http *http = calloc(1, sizeof(*http));
     if (http == NULL) {
-        return DK_ERR_MEMORY;
+        return out_of_memory(why);
     }
     if (pthread_mutex_init(&http->token_lock, NULL) != 0) {
         free(http);
-        return DK_ERR_SYSTEM;
+        return out_of_memory(why);
     }
     enum dk_error error = set_up(http, options, why);
     if (error != DK_OK) {

@@ -4,6 +4,13 @@
  * Turns cache misses into decisions: one flight a question and epoch, batches, fairness between
  * principals, one deadline a call. The only place that knows of OPA above the protocol, and the
  * seam behind which another evaluator could stand.
+ *
+ * Counts JOINED, QUESTIONS, REQUESTS, POLLS, TIMEOUTS, REFUSED, FAILURES, SPLITS, OPA_MICROS and
+ * the EPOCHS of changed revisions; what became of the actions is counted by who asks.
+ *
+ * Until the first poll is answered calls are asked like any other. A timeout, a lost connection, a
+ * failed poll and a policy that fails for everything open the breaker: calls then end at once,
+ * until a poll (every 100 ms) is answered with a result.
  */
 #ifndef DOORKEEPER_RESOLVER_H
 #define DOORKEEPER_RESOLVER_H
@@ -24,10 +31,12 @@ struct dk_resolver_parts {
     struct dk_log *log;
 };
 
+/** Reads the CA, certificate and key files. On failure `why` names the setting. */
 DK_WARN_UNUSED enum dk_error dk_resolver_new(const struct dk_resolver_parts *parts,
                                              struct dk_resolver **out, struct dk_error_text *why);
 /** After dk_resolver_run has returned and no call is under way. NULL is allowed. */
 void dk_resolver_destroy(struct dk_resolver *resolver);
+/** What it holds at most while no request is larger than usual, the queue's budget included. */
 size_t dk_resolver_memory_bytes(const struct dk_resolver *resolver);
 
 /** The I/O thread's body: returns after dk_resolver_stop. Calls nobody outside the core. */
@@ -45,6 +54,8 @@ struct dk_miss {
 /**
  * Any thread but the I/O thread. Waits for every miss, at most until `deadline_ms` (dk_clock_ms());
  * what has no answer by then is DK_UNAVAILABLE, its flight goes on and may still fill the cache.
+ * Waits at most 20 ms if doorkeeper.waiting.threads calls wait already, and not at all while the
+ * breaker is open. Each key belongs to one action under one epoch, made with dk_question_key.
  * `context` and the actions are copied before the wait. `epoch` was read before the keys were made.
  */
 void dk_resolver_resolve(struct dk_resolver *resolver, const struct dk_context *context,

@@ -1,0 +1,422 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Making and ending a resolver, and the threads that wait. What must hold:
+ *
+ *  1. One mutex guards everything that request threads and the I/O thread share (resolver_flights.c
+ *     has its invariants). It is never held over I/O. The breaker is a lone atomic flag.
+ *  2. A call never waits longer than its deadline: it waits on a condition of its own, for a time
+ *     that is fixed before it begins to wait, whatever the I/O thread does.
+ *  3. At most `waiting_threads` threads wait for their full deadline; further ones SHORT_WAIT_MS.
+ *     While the breaker is open nobody waits at all.
+ *  4. Misses begin as DK_UNAVAILABLE; only the answer to their own flight changes that.
+ *  5. A flight lives on without its waiters: an answer that comes late fills the cache, under the
+ *     epoch that its key was made with.
+ *  6. Flights that arrive while the I/O thread sleeps wake it: `wake_pending` is set under the
+ * mutex by who writes the wake-up and cleared under it before the queue is read.
+ *  7. A call that comes before the first poll was answered is asked like any other; only a failure
+ *     (of a request or a poll) opens the breaker.
+ */
+#include "resolver_internal.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include <openssl/crypto.h>
+#include <utlist.h>
+
+#define PEM_FILE_MAX ((size_t)1024 * 1024)
+
+/* ---- making one -------------------------------------------------------------------------- */
+
+static enum dk_error read_stream(FILE *file, struct dk_writer *out) {
+    uint8_t block[4096];
+    size_t len = 0;
+    while ((len = fread(block, 1, sizeof(block), file)) > 0) {
+        dk_writer_bytes(out, (struct dk_bytes){block, len});
+    }
+    OPENSSL_cleanse(block, sizeof(block));
+    return ferror(file) || out->failed ? DK_ERR_SYSTEM : DK_OK;
+}
+
+static enum dk_error read_pem_file(const char *setting, const char *path, struct dk_writer *out,
+                                   struct dk_error_text *why) {
+    if (path[0] == '\0') {
+        return DK_OK;
+    }
+    FILE *file = fopen(path, "re");
+    if (file == NULL) {
+        return dk_fail(why, DK_ERR_CONFIG, "%s: cannot open %s: %s", setting, path,
+                       strerror(errno));
+    }
+    enum dk_error error = read_stream(file, out);
+    fclose(file);
+    if (error != DK_OK || out->len == 0) {
+        return dk_fail(why, DK_ERR_CONFIG, "%s: %s is empty, too large or cannot be read", setting,
+                       path);
+    }
+    return DK_OK;
+}
+
+static enum dk_error make_http(struct dk_resolver *resolver, struct dk_error_text *why) {
+    const struct dk_config *config = resolver->config;
+    struct dk_writer ca;
+    struct dk_writer certificate;
+    struct dk_writer key;
+    dk_writer_init(&ca, PEM_FILE_MAX);
+    dk_writer_init(&certificate, PEM_FILE_MAX);
+    dk_writer_init(&key, PEM_FILE_MAX);
+    enum dk_error error = read_pem_file("doorkeeper.opa.ca.file", config->opa_ca_file, &ca, why);
+    if (error == DK_OK) {
+        error = read_pem_file("doorkeeper.opa.certificate.file", config->opa_certificate_file,
+                              &certificate, why);
+    }
+    if (error == DK_OK) {
+        error = read_pem_file("doorkeeper.opa.key.file", config->opa_key_file, &key, why);
+    }
+    if (error == DK_OK) {
+        const struct dk_http_options options = {
+            .url = config->opa_url,
+            .ca_pem = dk_writer_view(&ca),
+            .certificate_pem = dk_writer_view(&certificate),
+            .key_pem = dk_writer_view(&key),
+            .connect_timeout_ms = config->opa_connect_timeout_ms,
+            .connections = (size_t)config->opa_connections + 1, /* one for the poll */
+            .max_body = ANSWER_MAX,
+        };
+        error = dk_http_new(&options, &resolver->http, why);
+    }
+    if (key.ptr != NULL) {
+        OPENSSL_cleanse(key.ptr, key.len);
+    }
+    dk_writer_clean_up(&key);
+    dk_writer_clean_up(&certificate);
+    dk_writer_clean_up(&ca);
+    return error;
+}
+
+static enum dk_error make_path(struct dk_resolver *resolver) {
+    const struct dk_config *config = resolver->config;
+    resolver->batches = config->opa_batch_path[0] != '\0';
+    const char *rule = resolver->batches ? config->opa_batch_path : config->opa_path;
+    static const char format[] = "/v1/data/%s?provenance=true";
+    size_t size = sizeof(format) + strlen(rule);
+    resolver->path = malloc(size);
+    if (resolver->path == NULL) {
+        return DK_ERR_MEMORY;
+    }
+    snprintf(resolver->path, size, format, rule);
+    return DK_OK;
+}
+
+static enum dk_error make_requests(struct dk_resolver *resolver) {
+    size_t count = (size_t)resolver->config->opa_connections;
+    resolver->batch_max = resolver->batches ? (size_t)resolver->config->opa_batch_max : 1;
+    resolver->requests = calloc(count, sizeof(*resolver->requests));
+    if (resolver->requests == NULL) {
+        return DK_ERR_MEMORY;
+    }
+    for (size_t i = 0; i < count; i++) {
+        struct request *request = &resolver->requests[i];
+        request->resolver = resolver;
+        dk_writer_init(&request->body, BODY_MAX);
+        request->questions = calloc(resolver->batch_max, sizeof(*request->questions));
+        resolver->request_count++;
+        if (request->questions == NULL) {
+            return DK_ERR_MEMORY;
+        }
+    }
+    return DK_OK;
+}
+
+static enum dk_error make_parts(struct dk_resolver *resolver, struct dk_error_text *why) {
+    enum dk_error error = make_path(resolver);
+    if (error == DK_OK) {
+        error = make_requests(resolver);
+    }
+    if (error == DK_OK) {
+        error = dk_flights_init(&resolver->flights, (size_t)resolver->config->queue_entries);
+    }
+    if (error != DK_OK) {
+        return dk_fail(why, error, "the resolver: %s", dk_strerror(error));
+    }
+    return make_http(resolver, why);
+}
+
+static enum dk_error init_locks(struct dk_resolver *resolver) {
+    if (pthread_condattr_init(&resolver->monotonic) != 0) {
+        return DK_ERR_SYSTEM;
+    }
+    if (pthread_condattr_setclock(&resolver->monotonic, CLOCK_MONOTONIC) != 0 ||
+        pthread_mutex_init(&resolver->lock, NULL) != 0) {
+        pthread_condattr_destroy(&resolver->monotonic);
+        return DK_ERR_SYSTEM;
+    }
+    if (pthread_cond_init(&resolver->on_ready, &resolver->monotonic) != 0) {
+        pthread_mutex_destroy(&resolver->lock);
+        pthread_condattr_destroy(&resolver->monotonic);
+        return DK_ERR_SYSTEM;
+    }
+    return DK_OK;
+}
+
+enum dk_error dk_resolver_new(const struct dk_resolver_parts *parts, struct dk_resolver **out,
+                              struct dk_error_text *why) {
+    *out = NULL;
+    struct dk_resolver *resolver = calloc(1, sizeof(*resolver));
+    if (resolver == NULL) {
+        return dk_fail(why, DK_ERR_MEMORY, "no memory for the resolver");
+    }
+    resolver->config = parts->config;
+    resolver->cache = parts->cache;
+    resolver->metrics = parts->metrics;
+    resolver->log = parts->log;
+    resolver->last_bump_ms = dk_clock_ms() - BUMP_INTERVAL_MS;
+    dk_writer_init(&resolver->poll.body, BODY_MAX);
+    enum dk_error error = init_locks(resolver);
+    if (error != DK_OK) {
+        free(resolver);
+        return dk_fail(why, error, "no memory for the resolver");
+    }
+    error = make_parts(resolver, why);
+    if (error != DK_OK) {
+        dk_resolver_destroy(resolver);
+        return error;
+    }
+    *out = resolver;
+    return DK_OK;
+}
+
+/* ---- ending one -------------------------------------------------------------------------- */
+
+static void clean_up_requests(struct dk_resolver *resolver) {
+    for (size_t i = 0; i < resolver->request_count; i++) {
+        dk_writer_clean_up(&resolver->requests[i].body);
+        free(resolver->requests[i].questions);
+    }
+    free(resolver->requests);
+}
+
+void dk_resolver_destroy(struct dk_resolver *resolver) {
+    if (resolver == NULL) {
+        return;
+    }
+    dk_http_destroy(resolver->http); /* ends what is under way */
+    pthread_mutex_lock(&resolver->lock);
+    dk_split_end_parts(resolver, NULL, DK_UNAVAILABLE);
+    dk_flights_fail_queued(&resolver->flights);
+    pthread_mutex_unlock(&resolver->lock);
+    dk_flights_clean_up(&resolver->flights);
+    clean_up_requests(resolver);
+    dk_writer_clean_up(&resolver->poll.body);
+    pthread_cond_destroy(&resolver->on_ready);
+    pthread_mutex_destroy(&resolver->lock);
+    pthread_condattr_destroy(&resolver->monotonic);
+    free(resolver->cluster_id);
+    free(resolver->path);
+    free(resolver);
+}
+
+void dk_resolver_stop(struct dk_resolver *resolver) {
+    struct waiter *waiter = NULL;
+    pthread_mutex_lock(&resolver->lock);
+    resolver->stopped = true;
+    DL_FOREACH(resolver->waiters, waiter) {
+        pthread_cond_signal(&waiter->changed);
+    }
+    pthread_cond_broadcast(&resolver->on_ready);
+    pthread_mutex_unlock(&resolver->lock);
+    dk_http_wake(resolver->http);
+}
+
+size_t dk_resolver_memory_bytes(const struct dk_resolver *resolver) {
+    size_t request = sizeof(struct request) + resolver->batch_max * sizeof(struct dk_opa_question) +
+                     BODY_KEPT + ANSWER_MAX;
+    return sizeof(*resolver) + dk_flights_memory_bytes(&resolver->flights) +
+           resolver->request_count * request;
+}
+
+/* ---- waiting ----------------------------------------------------------------------------- */
+
+static struct timespec timespec_of(int64_t ms) {
+    return (struct timespec){.tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000};
+}
+
+/* Opens or joins flights and wakes the I/O thread where need be.
+ * @locks the mutex MUST be held; it is given up while the wake-up is written */
+static struct opened open_flights(struct dk_resolver *resolver, struct call *call,
+                                  struct waiter *waiter, struct dk_miss *misses, uint64_t epoch,
+                                  int64_t deadline_ms, int64_t now_ms) {
+    struct opened opened = dk_flights_open(&resolver->flights, call, waiter, misses, epoch,
+                                           deadline_ms, now_ms + resolver->config->deadline_ms);
+    if (opened.opened > 0 && !resolver->wake_pending) {
+        resolver->wake_pending = true;
+        pthread_mutex_unlock(&resolver->lock);
+        dk_http_wake(resolver->http);
+        pthread_mutex_lock(&resolver->lock);
+    }
+    dk_metrics_add(resolver->metrics, DK_METRIC_JOINED, opened.joined);
+    return opened;
+}
+
+/* @locks the mutex MUST be held */
+static void wait_for_answers(struct dk_resolver *resolver, struct waiter *waiter,
+                             int64_t deadline_ms) {
+    const struct timespec until = timespec_of(deadline_ms);
+    DL_APPEND(resolver->waiters, waiter);
+    while (waiter->pending > 0 && !resolver->stopped) {
+        int result = pthread_cond_timedwait(&waiter->changed, &resolver->lock, &until);
+        if (result != 0) {
+            break; /* ETIMEDOUT; anything else must not become a busy loop */
+        }
+    }
+    DL_DELETE(resolver->waiters, waiter);
+}
+
+static void say_queue_full(struct dk_resolver *resolver) {
+    dk_say(
+        resolver, TROUBLE_QUEUE, DK_LOG_WARN,
+        "too many questions wait for OPA (doorkeeper.queue.entries=%lld, a quarter of it for one "
+        "principal): further ones are refused",
+        (long long)resolver->config->queue_entries);
+}
+
+static void say_waiting_full(struct dk_resolver *resolver) {
+    dk_say(resolver, TROUBLE_WAITING, DK_LOG_WARN,
+           "%lld threads wait for OPA (doorkeeper.waiting.threads): further calls wait %d ms",
+           (long long)resolver->config->waiting_threads, SHORT_WAIT_MS);
+}
+
+struct attempt {
+    size_t refused;
+    bool reached_deadline;
+};
+
+/* @locks the mutex MUST be held */
+static struct attempt resolve_locked(struct dk_resolver *resolver, struct call *call,
+                                     struct waiter *waiter, struct dk_miss *misses, uint64_t epoch,
+                                     int64_t deadline_ms) {
+    struct attempt attempt = {0, false};
+    int64_t now_ms = dk_clock_ms();
+    bool waits_fully = resolver->waiting < resolver->config->waiting_threads;
+    if (!waits_fully && deadline_ms > now_ms + SHORT_WAIT_MS) {
+        deadline_ms = now_ms + SHORT_WAIT_MS;
+    }
+    resolver->waiting += waits_fully ? 1 : 0;
+    struct opened opened = open_flights(resolver, call, waiter, misses, epoch, deadline_ms, now_ms);
+    attempt.refused = opened.refused;
+    wait_for_answers(resolver, waiter, deadline_ms);
+    dk_flights_leave(call);
+    resolver->waiting -= waits_fully ? 1 : 0;
+    if (waiter->pending > 0 && !resolver->stopped) {
+        attempt.reached_deadline = waits_fully;
+        attempt.refused += waits_fully ? 0 : waiter->pending;
+    }
+    if (opened.refused > 0) {
+        say_queue_full(resolver);
+    } else if (attempt.refused > 0) {
+        say_waiting_full(resolver);
+    }
+    return attempt;
+}
+
+static void resolve_call(struct dk_resolver *resolver, struct call *call, struct waiter *waiter,
+                         struct dk_miss *misses, uint64_t epoch, int64_t deadline_ms) {
+    struct attempt attempt = {0, false};
+    pthread_mutex_lock(&resolver->lock);
+    if (!resolver->stopped) {
+        if (dk_flights_admit(&resolver->flights, call)) {
+            attempt = resolve_locked(resolver, call, waiter, misses, epoch, deadline_ms);
+        } else {
+            attempt.refused = call->count;
+            say_queue_full(resolver);
+        }
+    }
+    dk_call_release(&resolver->flights, call);
+    pthread_mutex_unlock(&resolver->lock);
+    dk_metrics_add(resolver->metrics, DK_METRIC_REFUSED, attempt.refused);
+    dk_metrics_add(resolver->metrics, DK_METRIC_TIMEOUTS, attempt.reached_deadline ? 1 : 0);
+}
+
+void dk_resolver_resolve(struct dk_resolver *resolver, const struct dk_context *context,
+                         struct dk_miss *misses, size_t count, uint64_t epoch,
+                         int64_t deadline_ms) {
+    for (size_t i = 0; i < count; i++) {
+        misses[i].outcome = DK_UNAVAILABLE;
+        misses[i].source = DK_SOURCE_NONE;
+    }
+    if (count == 0 || dk_breaker_is_open(&resolver->breaker)) {
+        return;
+    }
+    struct call *call = dk_call_new(&resolver->flights.hash_key, context, misses, count);
+    if (call == NULL) {
+        dk_metrics_add(resolver->metrics, DK_METRIC_REFUSED, count);
+        say_queue_full(resolver);
+        return;
+    }
+    struct waiter waiter = {.pending = 0};
+    if (pthread_cond_init(&waiter.changed, &resolver->monotonic) != 0) {
+        free(call); /* not admitted yet */
+        return;
+    }
+    resolve_call(resolver, call, &waiter, misses, epoch, deadline_ms);
+    pthread_cond_destroy(&waiter.changed);
+}
+
+bool dk_resolver_wait_ready(struct dk_resolver *resolver, int64_t timeout_ms) {
+    const struct timespec until = timespec_of(dk_clock_ms() + (timeout_ms > 0 ? timeout_ms : 0));
+    pthread_mutex_lock(&resolver->lock);
+    while (!resolver->ready && !resolver->stopped) {
+        if (pthread_cond_timedwait(&resolver->on_ready, &resolver->lock, &until) != 0) {
+            break;
+        }
+    }
+    bool ready = resolver->ready;
+    pthread_mutex_unlock(&resolver->lock);
+    return ready;
+}
+
+/* ---- what others set and read ------------------------------------------------------------ */
+
+enum dk_error dk_resolver_set_cluster_id(struct dk_resolver *resolver, struct dk_bytes cluster_id) {
+    uint8_t *copy = malloc(cluster_id.len > 0 ? cluster_id.len : 1);
+    if (copy == NULL) {
+        return DK_ERR_MEMORY;
+    }
+    if (cluster_id.len > 0) {
+        memcpy(copy, cluster_id.ptr, cluster_id.len);
+    }
+    pthread_mutex_lock(&resolver->lock);
+    uint8_t *earlier = resolver->cluster_id;
+    resolver->cluster_id = copy;
+    resolver->cluster_id_len = cluster_id.len;
+    pthread_mutex_unlock(&resolver->lock);
+    free(earlier);
+    return DK_OK;
+}
+
+void dk_resolver_revision(struct dk_resolver *resolver, char out[DK_REVISION_MAX]) {
+    pthread_mutex_lock(&resolver->lock);
+    memcpy(out, resolver->revision, DK_REVISION_MAX);
+    pthread_mutex_unlock(&resolver->lock);
+}
+
+enum dk_error dk_resolver_set_token(struct dk_resolver *resolver, struct dk_bytes token) {
+    return dk_http_set_token(resolver->http, token);
+}
+
+size_t dk_resolver_queued(struct dk_resolver *resolver) {
+    pthread_mutex_lock(&resolver->lock);
+    size_t queued = resolver->flights.queued;
+    pthread_mutex_unlock(&resolver->lock);
+    return queued;
+}
+
+size_t dk_resolver_open(struct dk_resolver *resolver) {
+    pthread_mutex_lock(&resolver->lock);
+    size_t open = resolver->flights.count;
+    pthread_mutex_unlock(&resolver->lock);
+    return open;
+}
