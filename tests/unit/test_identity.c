@@ -120,6 +120,7 @@ static void patch(const void *from, const void *to, size_t len) {
     fail_msg("nothing to patch");
 }
 
+/* Of the last certificate that was read. */
 static struct dk_identity identity;
 static struct dk_error_text why;
 
@@ -129,6 +130,7 @@ static enum dk_error parse_bytes(size_t len) {
     assert_non_null(copy);
     memcpy(copy, certificate.bytes, len);
     memset(&why, 0, sizeof(why));
+    dk_identity_clean_up(&identity);
     enum dk_error error = dk_identity_parse((struct dk_bytes){copy, len}, &identity, &why);
     free(copy);
     return error;
@@ -210,7 +212,6 @@ static void test_facts_of_a_certificate(void **state) {
     assert_memory_equal(identity.certificate.ptr + 16, digest, sizeof(digest));
     expect_certificate("{\"serial\":\"0a1b\",\"not_before\":1767225600,"
                        "\"not_after\":1798761600,\"sha256\":\"");
-    dk_identity_clean_up(&identity);
 }
 
 static void test_attribute_types(void **state) {
@@ -239,7 +240,6 @@ static void test_attribute_types(void **state) {
                        "\"san\":{\"dns\":[],\"uri\":[],\"email\":[],\"ip\":[]}}",
                        cases[i].type);
         expect_subject(expected);
-        dk_identity_clean_up(&identity);
     }
 }
 
@@ -266,7 +266,6 @@ static void test_serial_numbers(void **state) {
         finish(x509);
         expect_accepted();
         expect_certificate(cases[i].expected);
-        dk_identity_clean_up(&identity);
     }
 }
 
@@ -278,7 +277,6 @@ static void test_no_subject_and_no_san(void **state) {
     expect_accepted();
     expect_subject("{\"rdns\":[],\"issuer\":[[{\"type\":\"CN\",\"value\":\"ca\"}]],"
                    "\"san\":{\"dns\":[],\"uri\":[],\"email\":[],\"ip\":[]}}");
-    dk_identity_clean_up(&identity);
 }
 
 /* ---- what is refused ---- */
@@ -319,7 +317,6 @@ static void test_names_that_readers_read_differently(void **state) {
         finish(new_certificate());
         patch("\x0c\5alice", head, sizeof(head));
         expect_accepted();
-        dk_identity_clean_up(&identity);
     }
 }
 
@@ -399,7 +396,6 @@ static void test_spiffe_id_stands_alone(void **state) {
         finish(x509);
         if (cases[i].accepted) {
             expect_accepted();
-            dk_identity_clean_up(&identity);
         } else {
             expect_refused(DK_ERR_MALFORMED, "SPIFFE");
         }
@@ -418,6 +414,23 @@ static void test_duplicate_extensions(void **state) {
         finish(x509);
         expect_refused(DK_ERR_MALFORMED, "twice");
     }
+}
+
+/* Forms that OpenSSL reads and others read otherwise, or not at all. */
+static void test_date_forms(void **state) {
+    (void)state;
+    static const char *const refused[] = {"2701010000Z", "270101000000+0100", "270101000000-0000"};
+    for (size_t i = 0; i < COUNT_OF(refused); i++) {
+        X509 *x509 = new_certificate();
+        assert_int_equal(ASN1_STRING_set(X509_getm_notAfter(x509), refused[i], -1), 1);
+        finish(x509);
+        expect_refused(DK_ERR_MALFORMED, "date");
+    }
+    X509 *x509 = new_certificate();
+    assert_int_equal(ASN1_TIME_set_string(X509_getm_notAfter(x509), "20510101000000Z"), 1);
+    finish(x509);
+    expect_accepted();
+    assert_int_equal(identity.not_after_s, 2556144000);
 }
 
 static void test_dates(void **state) {
@@ -444,7 +457,6 @@ static void test_dates(void **state) {
     expect_accepted();
     assert_int_equal(identity.not_after_s, 1);
     expect_certificate("{\"serial\":\"0a1b\",\"not_before\":-1,\"not_after\":1,");
-    dk_identity_clean_up(&identity);
 }
 
 static void test_only_one_whole_certificate(void **state) {
@@ -459,10 +471,9 @@ static void test_only_one_whole_certificate(void **state) {
     expect_refused(DK_ERR_MALFORMED, "bytes follow");
     certificate.len = whole;
     expect_accepted();
-    dk_identity_clean_up(&identity);
 }
 
-/* ---- caps ----------------------------------------------------------------------------------- */
+/* ---- caps ---- */
 
 static void build_with_sans(size_t count) {
     X509 *x509 = new_certificate();
@@ -479,11 +490,8 @@ static void test_many_sans(void **state) {
     for (size_t i = 0; i < COUNT_OF(accepted); i++) {
         build_with_sans(accepted[i]);
         expect_accepted();
-        static const struct dk_bytes nowhere = {NULL, 0};
-        assert_int_not_equal(dk_subject_write_json(nowhere, NULL), DK_OK);
         assert_int_equal(dk_subject_write_json(dk_writer_view(&identity.subject), NULL), DK_OK);
         assert_true(identity.subject.len > accepted[i] * strlen("host.example"));
-        dk_identity_clean_up(&identity);
     }
     build_with_sans(DK_SAN_MAX + 1);
     expect_refused(DK_ERR_TOO_LARGE, "alternative names");
@@ -501,7 +509,6 @@ static void test_large_leaf(void **state) {
     build_with_filler(60u * 1024);
     assert_true(certificate.len > 60u * 1024);
     expect_accepted();
-    dk_identity_clean_up(&identity);
     build_with_filler(64u * 1024 - 1);
     assert_true(certificate.len > DK_CERTIFICATE_MAX);
     expect_refused(DK_ERR_TOO_LARGE, "longer than");
@@ -516,7 +523,6 @@ static void test_large_name(void **state) {
     finish(x509);
     expect_accepted();
     assert_true(identity.subject.len > 60u * 1024 && identity.subject.len <= DK_SUBJECT_MAX);
-    dk_identity_clean_up(&identity);
 }
 
 /* Types grow when they become text: a certificate under its cap, a record over its own. */
@@ -569,6 +575,7 @@ static int make_key(void **state) {
 static int free_key(void **state) {
     (void)state;
     EVP_PKEY_free(key);
+    dk_identity_clean_up(&identity);
     return 0;
 }
 
@@ -586,6 +593,7 @@ int main(void) {
         cmocka_unit_test(test_spiffe_id_stands_alone),
         cmocka_unit_test(test_duplicate_extensions),
         cmocka_unit_test(test_dates),
+        cmocka_unit_test(test_date_forms),
         cmocka_unit_test(test_only_one_whole_certificate),
         cmocka_unit_test(test_many_sans),
         cmocka_unit_test(test_large_leaf),

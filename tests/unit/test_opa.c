@@ -67,6 +67,7 @@ static void ask(const char *who, unsigned operation, const char *topic) {
 
 #define READ 3
 #define WRITE 4
+#define DESCRIBE 8
 
 static int set_up(void **state) {
     (void)state;
@@ -153,6 +154,7 @@ static void test_batch_groups_by_asker_and_ask(void **state) {
     ask("alice", WRITE, NULL);
     ask("alice", READ, "a");
     ask("alice", WRITE, "a");
+    ask("alice", DESCRIBE, "a");
     expect_batch(
         "{\"input\":{\"version\":1,\"cluster\":{\"id\":\"c1\"},\"requests\":["
         "{\"principal\":{\"type\":\"User\",\"name\":\"bob\"},\"client\":{},\"asks\":["
@@ -162,8 +164,9 @@ static void test_batch_groups_by_asker_and_ask(void **state) {
         "\"names\":[\"a\",\"b\\\"\"]},"
         "{\"operation\":\"WRITE\",\"type\":\"TOPIC\",\"pattern\":\"LITERAL\"},"
         "{\"operation\":\"WRITE\",\"type\":\"TOPIC\",\"pattern\":\"LITERAL\"},"
-        "{\"operation\":\"WRITE\",\"type\":\"TOPIC\",\"pattern\":\"LITERAL\",\"names\":[\"a\"]}"
-        "]}]}}");
+        "{\"operation\":\"WRITE\",\"type\":\"TOPIC\",\"pattern\":\"LITERAL\",\"names\":[\"a\"]},"
+        "{\"operation\":\"DESCRIBE\",\"type\":\"TOPIC\",\"pattern\":\"LITERAL\","
+        "\"names\":[\"a\"]}]}]}}");
 }
 
 static void test_polls(void **state) {
@@ -246,6 +249,10 @@ static void test_everything_else_is_malformed(void **state) {
         "{\"result\":[[0],[[1],[0]],[[],[0]]]}",
         "{\"result\":[0,[[1],[0]],[[],[0]]]}",
         "{\"result\":[{},[[1],[0]],[[],[0]]]}",
+        "{\"result\":{\"a\":[[0]],\"b\":[[1],[0]],\"c\":[[],[0]]}}",
+        "{\"result\":[{\"a\":[0]},[[1],[0]],[[],[0]]]}",
+        "{\"result\":[[{\"a\":0}],[[1],[0]],[[],[0]]]}",
+        "{\"result\":[],\"provenance\":{\"bundles\":{\"a\":{\"revision\":\"1\"}}}}",
         "{\"result\":[[{}],[[1],[0]],[[],[0]]]}",
         "{\"result\":[[[1]],[[1],[0]],[[],[0]]]}",
         "{\"result\":[[[0]],[[2],[0]],[[],[0]]]}",

@@ -6,6 +6,7 @@
 
 #include <cmocka.h>
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "doorkeeper/question.h"
@@ -48,9 +49,19 @@ static void begin_alice(void) {
     add_field(DK_FIELD_PRINCIPAL_NAME, "CN=alice");
 }
 
+/* Memory of its own of just the record's length, so that a sanitizer sees a read beyond it. */
+static struct dk_bytes exact_copy(void) {
+    uint8_t *copy = malloc(record.len + (record.len == 0));
+    assert_non_null(copy);
+    memcpy(copy, record.bytes, record.len);
+    return (struct dk_bytes){copy, record.len};
+}
+
 static void expect_context(enum dk_error expected) {
     struct dk_context context;
-    assert_int_equal(dk_context_parse(view(), &context), expected);
+    struct dk_bytes copy = exact_copy();
+    assert_int_equal(dk_context_parse(copy, &context), expected);
+    free((void *)copy.ptr);
     if (expected != DK_OK) {
         static const struct dk_context empty;
         assert_memory_equal(&context, &empty, sizeof(empty));
@@ -72,14 +83,16 @@ static void begin_action(bool named, const void *name, size_t len) {
 
 static void expect_action(enum dk_error expected) {
     struct dk_action action;
-    struct dk_bytes rest = view();
+    struct dk_bytes copy = exact_copy();
+    struct dk_bytes rest = copy;
     assert_int_equal(dk_action_parse_fast(&rest, &action), expected);
-    rest = view();
+    rest = copy;
     assert_int_equal(dk_action_parse(&rest, &action), expected);
     if (expected != DK_OK) {
-        assert_ptr_equal(rest.ptr, record.bytes);
-        assert_int_equal(rest.len, record.len);
+        assert_ptr_equal(rest.ptr, copy.ptr);
+        assert_int_equal(rest.len, copy.len);
     }
+    free((void *)copy.ptr);
 }
 
 static void expect_single(const struct dk_context *context, const struct dk_action *action,
