@@ -2,8 +2,8 @@
 #include "doorkeeper/config.h"
 
 #include "config_table.h"
+#include "doorkeeper/file.h"
 
-#include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -462,54 +462,38 @@ void dk_config_clean_up(struct dk_config *config) {
     memset(config, 0, sizeof(*config));
 }
 
-static const struct {
-    const char *setting;
-    size_t offset;
-} files[DK_FILE_COUNT] = {
-    [DK_FILE_TOKEN] = {PREFIX "opa.token.file", offsetof(struct dk_config, opa_token_file)},
-    [DK_FILE_CA] = {PREFIX "opa.ca.file", offsetof(struct dk_config, opa_ca_file)},
-    [DK_FILE_CERTIFICATE] = {PREFIX "opa.certificate.file",
-                             offsetof(struct dk_config, opa_certificate_file)},
-    [DK_FILE_KEY] = {PREFIX "opa.key.file", offsetof(struct dk_config, opa_key_file)},
+static const size_t file_offsets[DK_FILE_COUNT] = {
+    [DK_FILE_TOKEN] = offsetof(struct dk_config, opa_token_file),
+    [DK_FILE_CA] = offsetof(struct dk_config, opa_ca_file),
+    [DK_FILE_CERTIFICATE] = offsetof(struct dk_config, opa_certificate_file),
+    [DK_FILE_KEY] = offsetof(struct dk_config, opa_key_file),
 };
 
-/* False, with errno, if reading fails. Bytes over the cap of `out` make `out` fail. */
-static bool read_whole(const char *path, struct dk_writer *out) {
-    FILE *stream = fopen(path, "rbe");
-    if (stream == NULL) {
-        return false;
+static const char *file_setting(enum dk_config_file file) {
+    for (size_t i = 0; i < setting_row_count; i++) {
+        if (setting_rows[i].type == SETTING_FILE && setting_rows[i].offset == file_offsets[file]) {
+            return setting_rows[i].name;
+        }
     }
-    uint8_t room[4096];
-    size_t len;
-    while (!out->failed && (len = fread(room, 1, sizeof(room), stream)) > 0) {
-        dk_writer_bytes(out, (struct dk_bytes){room, len});
-    }
-    int saved = ferror(stream) != 0 ? errno : 0;
-    (void)fclose(stream);
-    errno = saved;
-    return saved == 0;
+    return "";
 }
 
 enum dk_error dk_config_read_file(const struct dk_config *config, enum dk_config_file file,
                                   struct dk_writer *out, struct dk_error_text *why) {
-    const char *path = *(char *const *)((const char *)config + files[file].offset);
+    const char *path = *(char *const *)((const char *)config + file_offsets[file]);
     dk_writer_init(out, DK_CONFIG_FILE_MAX);
     if (path[0] == '\0') {
         return DK_OK;
     }
-    const char *setting = files[file].setting;
-    struct shown shown = show(dk_bytes_of(path));
-    enum dk_error error = DK_OK;
-    if (!read_whole(path, out)) {
-        error = dk_fail(why, DK_ERR_CONFIG, "%s=%s: %s", setting, shown.text, strerror(errno));
-    } else if (out->failed) {
-        error = dk_fail(why, DK_ERR_TOO_LARGE, "%s=%s: the file is larger than %u bytes", setting,
-                        shown.text, DK_CONFIG_FILE_MAX);
-    } else if (out->len == 0) {
-        error = dk_fail(why, DK_ERR_CONFIG, "%s=%s: the file is empty", setting, shown.text);
+    struct dk_error_text cause = {""};
+    enum dk_error error = dk_file_read(path, out, &cause);
+    if (error == DK_OK && out->len == 0) {
+        error =
+            dk_fail(&cause, DK_ERR_CONFIG, "%s: the file is empty", show(dk_bytes_of(path)).text);
     }
     if (error != DK_OK) {
         dk_writer_clean_up(out);
+        return dk_fail(why, DK_ERR_CONFIG, "%s=%s", file_setting(file), cause.text);
     }
-    return error;
+    return DK_OK;
 }

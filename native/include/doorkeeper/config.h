@@ -83,8 +83,8 @@ enum dk_config_file {
 
 /**
  * Reads a file whole into `out`, which is initialised here; empty where the setting is empty.
- * Blocks: not for the I/O thread. DK_ERR_CONFIG if it cannot be read or is empty, DK_ERR_TOO_LARGE;
- * then `out` is cleaned up and `why` names the setting, the file and the cause.
+ * Blocks: not for the I/O thread. DK_ERR_CONFIG if it cannot be read, is empty or too large; then
+ * `out` is cleaned up and `why` names the setting, the file and the cause.
  */
 DK_WARN_UNUSED enum dk_error dk_config_read_file(const struct dk_config *config,
                                                  enum dk_config_file file, struct dk_writer *out,

@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/**
+ * @file file.h
+ * Reading small files whole. Blocks: never on the I/O thread. Any thread.
+ */
+#ifndef DOORKEEPER_FILE_H
+#define DOORKEEPER_FILE_H
+
+#include "doorkeeper/error.h"
+
+/**
+ * Appends the file at `path` to `out`, whose cap is the cap of the file. DK_ERR_SYSTEM or
+ * DK_ERR_TOO_LARGE; `why` (may be NULL) names the path, escaped, and the cause. Leaves no copy of
+ * what it read behind.
+ */
+DK_WARN_UNUSED enum dk_error dk_file_read(const char *path, struct dk_writer *out,
+                                          struct dk_error_text *why);
+
+#endif

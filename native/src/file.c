@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "doorkeeper/file.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <unistd.h>
+
+#define SHOWN_PATH_MAX 200
+
+/* Not by stdio, whose buffers would keep secrets in freed memory. Returns 0 or an errno. */
+static int read_all(const char *path, struct dk_writer *out) {
+    int file = open(path, O_RDONLY | O_CLOEXEC);
+    if (file < 0) {
+        return errno;
+    }
+    uint8_t room[4096];
+    int error = 0;
+    ssize_t len;
+    do {
+        len = read(file, room, sizeof(room));
+        error = len < 0 ? errno : 0;
+        if (len > 0) {
+            dk_writer_bytes(out, (struct dk_bytes){room, (size_t)len});
+        }
+    } while (!out->failed && (len > 0 || error == EINTR));
+    explicit_bzero(room, sizeof(room));
+    (void)close(file);
+    return error;
+}
+
+enum dk_error dk_file_read(const char *path, struct dk_writer *out, struct dk_error_text *why) {
+    char shown[SHOWN_PATH_MAX];
+    int shown_len = (int)dk_bytes_escape(dk_bytes_of(path), shown, sizeof(shown));
+    int error = read_all(path, out);
+    if (error != 0) {
+        return dk_fail(why, DK_ERR_SYSTEM, "%.*s: %s", shown_len, shown, strerror(error));
+    }
+    if (out->failed) {
+        return dk_fail(why, DK_ERR_TOO_LARGE, "%.*s: larger than %zu bytes", shown_len, shown,
+                       out->max_len);
+    }
+    return DK_OK;
+}
