@@ -363,13 +363,13 @@ static size_t distance(struct dk_bytes a, const char *b) {
     return row[b_len];
 }
 
-static const struct setting_row *row_of(struct dk_bytes key) {
+bool dk_config_is_setting(struct dk_bytes key) {
     for (size_t i = 0; i < setting_row_count; i++) {
         if (dk_bytes_equal(key, dk_bytes_of(setting_rows[i].name))) {
-            return &setting_rows[i];
+            return true;
         }
     }
-    return NULL;
+    return false;
 }
 
 static const char *nearest_name(struct dk_bytes key) {
@@ -386,7 +386,7 @@ static const char *nearest_name(struct dk_bytes key) {
 }
 
 static void refuse_unknown(struct reader *reader, struct dk_bytes key) {
-    if (!starts_with(key, PREFIX) || row_of(key) != NULL) {
+    if (!starts_with(key, PREFIX) || dk_config_is_setting(key)) {
         return;
     }
     const char *nearest = nearest_name(key);

@@ -68,6 +68,8 @@ DK_WARN_UNUSED enum dk_error dk_config_parse_all(const struct dk_setting *settin
                                                  struct dk_config *out, dk_config_report *report,
                                                  void *user);
 void dk_config_clean_up(struct dk_config *config);
+/** Whether `key` is a setting that is read here. */
+bool dk_config_is_setting(struct dk_bytes key);
 
 /** The files that settings name. */
 enum dk_config_file {

@@ -1,0 +1,132 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The doorkeeper command, for people who run a broker.
+ *
+ * docs/configuration.md is checked in as `doorkeeper config-reference > docs/configuration.md`
+ * prints it; the test configuration_reference compares the two.
+ */
+#include "doorkeeper/config.h"
+#include "doorkeeper/file.h"
+#include "properties.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#define PROPERTIES_MAX (1024u * 1024u)
+#define REFERENCE_MAX (1024u * 1024u)
+
+enum exit_status { EXIT_FINE = 0, EXIT_WRONG = 1, EXIT_USAGE = 2 };
+
+static const char usage_text[] =
+    "usage: doorkeeper config-reference      print docs/configuration.md\n"
+    "       doorkeeper check-config FILE     check a server.properties and the files it names\n"
+    "\n"
+    "Exit status: 0 all is well, 1 something is wrong, 2 wrong usage.\n";
+
+static enum exit_status config_reference(void) {
+    struct dk_writer reference;
+    dk_writer_init(&reference, REFERENCE_MAX);
+    dk_config_write_markdown(&reference);
+    bool ok = !reference.failed &&
+              fwrite(reference.ptr, 1, reference.len, stdout) == reference.len &&
+              fflush(stdout) == 0;
+    dk_writer_clean_up(&reference);
+    if (!ok) {
+        fputs("doorkeeper: the reference could not be written\n", stderr);
+    }
+    return ok ? EXIT_FINE : EXIT_WRONG;
+}
+
+static void print_error(void *user, const char *text) {
+    size_t *errors = user;
+    (*errors)++;
+    printf("error: %s\n", text);
+}
+
+static bool is_resolved_later(struct dk_bytes value) {
+    for (size_t i = 0; i + 1 < value.len; i++) {
+        if (value.ptr[i] == '$' && value.ptr[i + 1] == '{') {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Takes values out that a config provider of Kafka's fills in: nobody here knows them. */
+static void leave_out_variables(struct properties *properties) {
+    size_t kept = 0;
+    for (size_t i = 0; i < properties->count; i++) {
+        struct dk_setting setting = properties->list[i];
+        if (!is_resolved_later(setting.value)) {
+            properties->list[kept++] = setting;
+        } else if (dk_config_is_setting(setting.key)) {
+            printf("note: %.*s is filled in by a config provider and was not checked\n",
+                   (int)setting.key.len, (const char *)setting.key.ptr);
+        }
+    }
+    properties->count = kept;
+}
+
+static void check_files(const struct dk_config *config, size_t *errors) {
+    for (int file = 0; file < DK_FILE_COUNT; file++) {
+        struct dk_writer content;
+        struct dk_error_text why = {""};
+        if (dk_config_read_file(config, (enum dk_config_file)file, &content, &why) == DK_OK) {
+            dk_writer_clean_up(&content);
+        } else {
+            print_error(errors, why.text);
+        }
+    }
+}
+
+static size_t check_settings(struct properties *properties) {
+    size_t errors = 0;
+    struct dk_config config;
+    leave_out_variables(properties);
+    enum dk_error error =
+        dk_config_parse_all(properties->list, properties->count, &config, print_error, &errors);
+    if (error == DK_OK) {
+        check_files(&config, &errors);
+        dk_config_clean_up(&config);
+    } else if (errors == 0) {
+        print_error(&errors, dk_strerror(error));
+    }
+    return errors;
+}
+
+static enum exit_status check_config(const char *path) {
+    struct dk_writer file;
+    struct dk_error_text why = {""};
+    struct properties properties;
+    size_t errors = 0;
+    dk_writer_init(&file, PROPERTIES_MAX);
+    enum dk_error error = dk_file_read(path, &file, &why);
+    if (error == DK_OK) {
+        error = properties_parse(dk_writer_view(&file), &properties);
+        dk_fail(&why, error, "%s: %s", path, dk_strerror(error));
+    }
+    if (error == DK_OK) {
+        errors = check_settings(&properties);
+        properties_clean_up(&properties);
+    } else {
+        print_error(&errors, why.text);
+    }
+    dk_writer_clean_up(&file);
+    if (errors == 0) {
+        printf("%s: no errors\n", path);
+    }
+    return errors == 0 ? EXIT_FINE : EXIT_WRONG;
+}
+
+int main(int argc, char **argv) {
+    const char *command = argc > 1 ? argv[1] : "";
+    if (strcmp(command, "config-reference") == 0 && argc == 2) {
+        return config_reference();
+    }
+    if (strcmp(command, "check-config") == 0 && argc == 3) {
+        return check_config(argv[2]);
+    }
+    bool help = strcmp(command, "--help") == 0 || strcmp(command, "-h") == 0;
+    fputs(usage_text, help ? stdout : stderr);
+    return help ? EXIT_FINE : EXIT_USAGE;
+}
