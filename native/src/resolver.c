@@ -115,18 +115,16 @@ static enum dk_error make_requests(struct dk_resolver *resolver) {
     size_t count = (size_t)resolver->config->opa_connections;
     resolver->batch_max = resolver->batches ? (size_t)resolver->config->opa_batch_max : 1;
     resolver->requests = calloc(count, sizeof(*resolver->requests));
-    if (resolver->requests == NULL) {
+    resolver->questions = calloc(count * resolver->batch_max, sizeof(*resolver->questions));
+    if (resolver->requests == NULL || resolver->questions == NULL) {
         return DK_ERR_MEMORY;
     }
+    resolver->request_count = count;
     for (size_t i = 0; i < count; i++) {
         struct request *request = &resolver->requests[i];
         request->resolver = resolver;
+        request->questions = resolver->questions + i * resolver->batch_max;
         dk_writer_init(&request->body, BODY_MAX);
-        request->questions = calloc(resolver->batch_max, sizeof(*request->questions));
-        resolver->request_count++;
-        if (request->questions == NULL) {
-            return DK_ERR_MEMORY;
-        }
     }
     return DK_OK;
 }
@@ -194,8 +192,8 @@ enum dk_error dk_resolver_new(const struct dk_resolver_parts *parts, struct dk_r
 static void clean_up_requests(struct dk_resolver *resolver) {
     for (size_t i = 0; i < resolver->request_count; i++) {
         dk_writer_clean_up(&resolver->requests[i].body);
-        free(resolver->requests[i].questions);
     }
+    free(resolver->questions);
     free(resolver->requests);
 }
 

@@ -63,7 +63,7 @@ struct group {
 /** One request for questions, under way or free. */
 struct request {
     struct dk_resolver *resolver;
-    struct dk_opa_question *questions; /**< room for batch_max */
+    struct dk_opa_question *questions; /**< room for batch_max, of the resolver's block */
     size_t count;                      /**< 0: free */
     size_t estimate;                   /**< upper bound of the body's length */
     struct dk_writer body;
@@ -127,6 +127,7 @@ struct dk_resolver {
 
     /* I/O thread only */
     struct request *requests;
+    struct dk_opa_question *questions; /**< room for those of all requests */
     size_t request_count, batch_max;
     struct part *parts; /**< waiting to be asked */
     struct poll poll;
