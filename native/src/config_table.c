@@ -130,7 +130,7 @@ bool setting_is_text(enum setting_type type) {
 
 void setting_expected(const struct setting_row *row, char out[SETTING_EXPECTED_MAX]) {
     static const char rule[] = "names of letters, digits, _ and - joined by /";
-    const char *text = "";
+    const char *text = NULL;
     switch (row->type) {
     case SETTING_NUMBER:
         snprintf(out, SETTING_EXPECTED_MAX, "a whole number from %lld to %lld", (long long)row->min,

@@ -465,11 +465,11 @@ static bool perform(struct dk_http *http) {
     (void)curl_multi_perform(http->multi, &running);
     for (CURLMsg *message = curl_multi_info_read(http->multi, &left); message != NULL;
          message = curl_multi_info_read(http->multi, &left)) {
-        char *slot = NULL;
+        void *slot = NULL;
         CURLcode code = message->data.result; /* the message dies with its handle's removal */
         if (message->msg == CURLMSG_DONE &&
             curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, &slot) == CURLE_OK) {
-            complete((struct slot *)(void *)slot, code);
+            complete(slot, code);
             ended = true;
         }
     }

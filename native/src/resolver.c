@@ -18,7 +18,6 @@
  */
 #include "resolver_internal.h"
 
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -27,54 +26,21 @@
 #include <openssl/crypto.h>
 #include <utlist.h>
 
-#define PEM_FILE_MAX ((size_t)1024 * 1024)
-
 /* ---- making one -------------------------------------------------------------------------- */
-
-static enum dk_error read_stream(FILE *file, struct dk_writer *out) {
-    uint8_t block[4096];
-    size_t len = 0;
-    while ((len = fread(block, 1, sizeof(block), file)) > 0) {
-        dk_writer_bytes(out, (struct dk_bytes){block, len});
-    }
-    OPENSSL_cleanse(block, sizeof(block));
-    return ferror(file) || out->failed ? DK_ERR_SYSTEM : DK_OK;
-}
-
-static enum dk_error read_pem_file(const char *setting, const char *path, struct dk_writer *out,
-                                   struct dk_error_text *why) {
-    if (path[0] == '\0') {
-        return DK_OK;
-    }
-    FILE *file = fopen(path, "re");
-    if (file == NULL) {
-        return dk_fail(why, DK_ERR_CONFIG, "%s: cannot open %s: %s", setting, path,
-                       strerror(errno));
-    }
-    enum dk_error error = read_stream(file, out);
-    fclose(file);
-    if (error != DK_OK || out->len == 0) {
-        return dk_fail(why, DK_ERR_CONFIG, "%s: %s is empty, too large or cannot be read", setting,
-                       path);
-    }
-    return DK_OK;
-}
 
 static enum dk_error make_http(struct dk_resolver *resolver, struct dk_error_text *why) {
     const struct dk_config *config = resolver->config;
     struct dk_writer ca;
     struct dk_writer certificate;
     struct dk_writer key;
-    dk_writer_init(&ca, PEM_FILE_MAX);
-    dk_writer_init(&certificate, PEM_FILE_MAX);
-    dk_writer_init(&key, PEM_FILE_MAX);
-    enum dk_error error = read_pem_file("doorkeeper.opa.ca.file", config->opa_ca_file, &ca, why);
+    dk_writer_init(&certificate, DK_CONFIG_FILE_MAX);
+    dk_writer_init(&key, DK_CONFIG_FILE_MAX);
+    enum dk_error error = dk_config_read_file(config, DK_FILE_CA, &ca, why);
     if (error == DK_OK) {
-        error = read_pem_file("doorkeeper.opa.certificate.file", config->opa_certificate_file,
-                              &certificate, why);
+        error = dk_config_read_file(config, DK_FILE_CERTIFICATE, &certificate, why);
     }
     if (error == DK_OK) {
-        error = read_pem_file("doorkeeper.opa.key.file", config->opa_key_file, &key, why);
+        error = dk_config_read_file(config, DK_FILE_KEY, &key, why);
     }
     if (error == DK_OK) {
         const struct dk_http_options options = {
