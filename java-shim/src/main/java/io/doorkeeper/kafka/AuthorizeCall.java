@@ -1,0 +1,179 @@
+// SPDX-License-Identifier: Apache-2.0
+package io.doorkeeper.kafka;
+
+import java.util.Arrays;
+import java.util.Collections;
+import java.util.List;
+import org.apache.kafka.server.authorizer.Action;
+import org.apache.kafka.server.authorizer.AuthorizableRequestContext;
+import org.apache.kafka.server.authorizer.AuthorizationResult;
+
+/**
+ * One authorize() call: what of it the cache knows is answered chunk by chunk, all the rest by one
+ * question to the core. Reused by its thread for one call after the other; what is not answered
+ * otherwise is denied.
+ */
+final class AuthorizeCall {
+    /** Arrays for more actions than this are given back after the call. */
+    private static final int KEEP_MAX = 4096;
+
+    private final RequestEncoder request = new RequestEncoder();
+    private Action[] actions;
+    private boolean named;
+    /** One for each action, see NativeCore; 0 is "denied by nobody". */
+    private byte[] answers = new byte[0];
+    /** The actions that are still to be asked. */
+    private int[] open = new int[0];
+    private int openCount;
+    /** The actions of the native call at hand, and what it answered. */
+    private int[] asked = new int[0];
+    private byte[] replies = new byte[0];
+
+    /** {@code named} false: for any resource of the actions' types, see authorizeByResourceType. */
+    void begin(Action[] actions, boolean named) {
+        this.actions = actions;
+        this.named = named;
+        openCount = 0;
+        if (answers.length < actions.length) {
+            answers = new byte[actions.length];
+            open = new int[actions.length];
+            asked = new int[actions.length];
+            replies = new byte[actions.length];
+        }
+        Arrays.fill(answers, 0, actions.length, (byte) 0);
+    }
+
+    /** Forgets the call, and large arrays with it. */
+    void end() {
+        actions = null;
+        request.release();
+        if (answers.length > KEEP_MAX) {
+            answers = new byte[0];
+            open = new int[0];
+            asked = new int[0];
+            replies = new byte[0];
+        }
+    }
+
+    void decide(Core core, KnownContext context, int deadlineCapMs) {
+        if (context.record() == null) {
+            return;
+        }
+        if (context.isKept()) {
+            probe(core, context);
+        } else {
+            openAll(0, actions.length);
+        }
+        if (openCount > 0) {
+            ask(core, context, deadlineCapMs);
+        }
+    }
+
+    List<AuthorizationResult> results() {
+        int allowed = 0;
+        for (int i = 0; i < actions.length; i++) {
+            allowed += isAllowed(i) ? 1 : 0;
+        }
+        if (allowed == actions.length) {
+            return Collections.nCopies(allowed, AuthorizationResult.ALLOWED);
+        }
+        AuthorizationResult[] results = new AuthorizationResult[actions.length];
+        for (int i = 0; i < results.length; i++) {
+            results[i] = isAllowed(i) ? AuthorizationResult.ALLOWED : AuthorizationResult.DENIED;
+        }
+        return Arrays.asList(results);
+    }
+
+    /** Writes the audit lines that somebody reads. */
+    void audit(Core core, AuthorizableRequestContext context) {
+        int mask = core.auditMask();
+        if (mask == 0) {
+            return;
+        }
+        request.clear();
+        int lines = 0;
+        for (int i = 0; i < actions.length; i++) {
+            if (isAuditWanted(mask, i) && request.addForAudit(actions[i], named)) {
+                replies[lines++] = answers[i];
+            }
+        }
+        if (lines > 0) {
+            String address = context.clientAddress() == null
+                    ? "unknown" : ContextEncoder.text(context.clientAddress());
+            core.audit(context.principal().toString(), address,
+                    ApiNames.spoken(context.requestType()), request, lines, replies);
+        }
+    }
+
+    private boolean isAllowed(int action) {
+        return (answers[action] & NativeCore.ANSWER_OUTCOME_MASK) == NativeCore.ANSWER_ALLOW;
+    }
+
+    private boolean isAuditWanted(int mask, int action) {
+        return isAllowed(action)
+                ? (mask & NativeCore.AUDIT_ALLOWED) != 0 && actions[action].logIfAllowed()
+                : (mask & NativeCore.AUDIT_DENIED) != 0 && actions[action].logIfDenied();
+    }
+
+    private void openAll(int from, int to) {
+        for (int i = from; i < to; i++) {
+            open[openCount++] = i;
+        }
+    }
+
+    private void probe(Core core, KnownContext context) {
+        int step = core.probeMax();
+        for (int from = 0; from < actions.length; from += step) {
+            probe(core, context, from, Math.min(from + step, actions.length));
+        }
+    }
+
+    /** Answers what the cache knows of a chunk, and opens the rest of it. */
+    private void probe(Core core, KnownContext context, int from, int to) {
+        request.clear();
+        int count = 0;
+        for (int i = from; i < to; i++) {
+            if (request.add(actions[i], named)) {
+                asked[count++] = i;
+            }
+        }
+        Arrays.fill(replies, 0, count, (byte) 0);
+        int notAllowed = core.probe(context.handle(core), request, replies);
+        if (notAllowed == NativeCore.PROBE_STALE) {
+            notAllowed = core.probe(context.registerAgain(core), request, replies);
+        }
+        if (notAllowed == NativeCore.PROBE_STALE) {
+            openAll(from, to);
+        } else if (notAllowed >= 0) {
+            takeProbed(count, notAllowed);
+        }
+    }
+
+    private void takeProbed(int count, int notAllowed) {
+        // Where all are allowed the core may leave the replies as they were: 0.
+        int common = notAllowed == 0 ? NativeCore.ANSWER_ALLOW : 0;
+        for (int i = 0; i < count; i++) {
+            if (replies[i] == NativeCore.ANSWER_MISS) {
+                open[openCount++] = asked[i];
+            } else {
+                answers[asked[i]] = (byte) (replies[i] | common);
+            }
+        }
+    }
+
+    /** Asks the core for everything that is open. */
+    private void ask(Core core, KnownContext context, int deadlineCapMs) {
+        request.clear();
+        int count = 0;
+        for (int i = 0; i < openCount; i++) {
+            if (request.add(actions[open[i]], named)) {
+                asked[count++] = open[i];
+            }
+        }
+        if (count > 0 && core.authorize(context.record(), request, count, deadlineCapMs, replies)) {
+            for (int i = 0; i < count; i++) {
+                answers[asked[i]] = replies[i];
+            }
+        }
+    }
+}

@@ -1,0 +1,107 @@
+// SPDX-License-Identifier: Apache-2.0
+package io.doorkeeper.kafka;
+
+/**
+ * The natives, one to one; jni/native_core.c is their other half. {@link NativeLibrary} must have
+ * loaded the library.
+ *
+ * <p>A core is named by a checked number, never by an address: with a number that is no longer
+ * valid every method does nothing, and what answers questions denies. All text is UTF-8. The
+ * records are those of native/include/doorkeeper/question.h.
+ */
+final class NativeCore {
+    /** Raised with every change to a signature or record, here and in native_core.c. */
+    static final int ABI_VERSION = 1;
+
+    /** For {@link #setting}. */
+    static final int SETTING_FIELDS = 0;
+    static final int SETTING_START_WAIT_MS = 1;
+    static final int SETTING_PROBE_MAX = 2;
+
+    /** What {@link #probe} returns instead of a number of actions. */
+    static final int PROBE_STALE = -1;
+
+    /** An answer: the outcome in the low bits; the rest says where it came from. */
+    static final int ANSWER_OUTCOME_MASK = 3;
+    static final int ANSWER_ALLOW = 1;
+    static final byte ANSWER_MISS = 0x10;
+
+    /** For {@link #setAudit}: which audit lines somebody reads. */
+    static final int AUDIT_DENIED = 1;
+    static final int AUDIT_ALLOWED = 2;
+
+    /** Levels of {@link #log} and of drained lines. */
+    static final int LOG_ERROR = 0;
+    static final int LOG_WARN = 1;
+    static final int LOG_INFO = 2;
+    static final int LOG_DEBUG = 3;
+
+    private NativeCore() {
+    }
+
+    static native int abiVersion();
+
+    /**
+     * A new core for settings given as key, value by turns.
+     *
+     * @throws IllegalArgumentException with a text for the operator
+     */
+    static native long create(byte[][] settings);
+
+    static native long setting(long core, int which);
+
+    static native void setClusterId(long core, byte[] id);
+
+    /** The I/O thread's body; returns after {@link #stop}. */
+    static native void run(long core);
+
+    /**
+     * Waits for log lines: u8 target, u8 level, u16 length (little-endian), text, one after the
+     * other. Returns their bytes in all: 0 after the timeout, and when the core is stopped and
+     * every line taken; negative if the core is gone.
+     */
+    static native int drain(long core, byte[] buffer, int timeoutMs);
+
+    static native void setAudit(long core, int mask);
+
+    static native void log(long core, int level, byte[] text);
+
+    /** A handle for a context record; 0 if it is refused. */
+    static native long register(long core, byte[] context, int length);
+
+    /**
+     * Answers from local rules and the cache alone. Returns how many of the request's actions are
+     * not allowed, and writes {@code answers} if there are any; or {@link #PROBE_STALE}, or another
+     * negative number: all are denied.
+     */
+    static native int probe(long core, long handle, byte[] request, int length, byte[] answers);
+
+    /** Answers completely, waiting for OPA where need be. Not 0: all are denied. */
+    static native int authorize(long core, byte[] context, int contextLength, byte[] request,
+                                int length, int count, int deadlineCapMs, byte[] answers);
+
+    static native void audit(long core, byte[] principal, byte[] address, byte[] api,
+                             byte[] request, int length, int count, byte[] answers);
+
+    static native void flush(long core);
+
+    /** Whether OPA answers; waits for that as long as told. */
+    static native boolean waitReady(long core, long timeoutMs);
+
+    static native long metric(long core, int which);
+
+    /** Name and help of every metric, by turns. */
+    static native String[] metricNames();
+
+    static native void stop(long core);
+
+    /** Stops the core and waits until every call inside it has returned. */
+    static native void destroy(long core);
+
+    /**
+     * The subject record, the certificate record, and the end of validity as a little-endian i64.
+     *
+     * @throws IllegalArgumentException with the reason
+     */
+    static native byte[][] parseCertificate(byte[] der);
+}
