@@ -289,13 +289,15 @@ static jint JNICALL probe(JNIEnv *env, jclass class, jlong core, jlong handle, j
         return PROBE_REFUSED;
     }
     jint result = PROBE_REFUSED;
+    bool are_allowed_audited = false;
     struct dk_authorizer *authorizer = core_table_enter(core);
     if (authorizer != NULL) {
         result = probe_request(authorizer, handle, copy.bytes, found, &count);
+        are_allowed_audited = (dk_authorizer_audit_mask(authorizer) & DK_AUDIT_ALLOWED) != 0;
         core_table_leave(core);
     }
     free(copy.heap);
-    if (result > 0) {
+    if (result > 0 || (result == 0 && are_allowed_audited)) {
         if (answers == NULL || count > (size_t)(*env)->GetArrayLength(env, answers)) {
             return PROBE_REFUSED;
         }

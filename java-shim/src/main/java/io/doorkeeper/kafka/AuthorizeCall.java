@@ -150,7 +150,7 @@ final class AuthorizeCall {
     }
 
     private void takeProbed(int count, int notAllowed) {
-        // Where all are allowed the core may leave the replies as they were: 0.
+        // Where all are allowed the replies may still be 0, as they were before.
         int common = notAllowed == 0 ? NativeCore.ANSWER_ALLOW : 0;
         for (int i = 0; i < count; i++) {
             if (replies[i] == NativeCore.ANSWER_MISS) {
