@@ -3,7 +3,7 @@
  * The doorkeeper command, for people who run a broker.
  *
  * docs/configuration.md is checked in as `doorkeeper config-reference > docs/configuration.md`
- * prints it; the test configuration_reference compares the two.
+ * prints it; tests/unit/check_command.sh compares the two.
  */
 #include "doorkeeper/config.h"
 #include "doorkeeper/file.h"

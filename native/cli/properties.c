@@ -52,10 +52,10 @@ static bool take_line(struct dk_bytes *rest, uint8_t *room, struct dk_bytes *out
             continue;
         }
         size_t len = 0;
-        while (is_continued(part) && rest->len > 0) {
+        while (is_continued(part)) {
             memcpy(room + len, part.ptr, part.len - 1);
             len += part.len - 1;
-            part = take_natural_line(rest);
+            part = take_natural_line(rest); /* empty at the end of the file */
         }
         memcpy(room + len, part.ptr, part.len);
         *out = (struct dk_bytes){room, len + part.len};

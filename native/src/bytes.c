@@ -73,6 +73,13 @@ void dk_writer_clean_up(struct dk_writer *writer) {
     memset(writer, 0, sizeof(*writer));
 }
 
+void dk_writer_forget(struct dk_writer *writer) {
+    if (writer->ptr != NULL) {
+        explicit_bzero(writer->ptr, writer->capacity);
+    }
+    dk_writer_clean_up(writer);
+}
+
 void dk_writer_reset(struct dk_writer *writer) {
     writer->len = 0;
     writer->failed = false;
@@ -99,6 +106,10 @@ static bool make_room(struct dk_writer *writer, size_t more) {
     writer->ptr = ptr;
     writer->capacity = capacity;
     return true;
+}
+
+void dk_writer_reserve(struct dk_writer *writer, size_t more) {
+    (void)make_room(writer, more);
 }
 
 void dk_writer_bytes(struct dk_writer *writer, struct dk_bytes bytes) {

@@ -200,25 +200,36 @@ static void set_text(struct reader *reader, const struct setting_row *row, struc
     *target = copy;
 }
 
-static void read_text(struct reader *reader, const struct setting_row *row, struct dk_bytes value) {
-    bool ok = !has_controls(value);
-    if (row->type == SETTING_URL) {
-        while (value.len > 0 && value.ptr[value.len - 1] == '/') {
-            value.len--; /* paths are appended with a slash of their own */
-        }
-        ok = ok && is_url(value);
-    } else if (row->type == SETTING_RULE) {
-        ok = ok && is_rule(value);
-    } else if (row->type == SETTING_OPTIONAL_RULE) {
-        ok = ok && (value.len == 0 || is_rule(value));
-    } else if (row->type == SETTING_DENY) {
-        ok = ok && dk_bytes_equal(value, dk_bytes_of("deny"));
+static struct dk_bytes without_end(struct dk_bytes text, char end) {
+    while (text.len > 0 && text.ptr[text.len - 1] == (uint8_t)end) {
+        text.len--;
     }
-    if (!ok) {
+    return text;
+}
+
+static bool is_right_text(enum setting_type type, struct dk_bytes value) {
+    switch (type) {
+    case SETTING_URL:
+        return is_url(value);
+    case SETTING_RULE:
+        return is_rule(value);
+    case SETTING_OPTIONAL_RULE:
+        return value.len == 0 || is_rule(value);
+    case SETTING_DENY:
+        return dk_bytes_equal(value, dk_bytes_of("deny"));
+    default:
+        return true;
+    }
+}
+
+static void read_text(struct reader *reader, const struct setting_row *row, struct dk_bytes value) {
+    /* The path of a request is appended with a slash of its own. */
+    struct dk_bytes kept = row->type == SETTING_URL ? without_end(value, '/') : value;
+    if (has_controls(kept) || !is_right_text(row->type, kept)) {
         report_value(reader, row, value, "");
         return;
     }
-    set_text(reader, row, value);
+    set_text(reader, row, kept);
 }
 
 static void read_number(struct reader *reader, const struct setting_row *row,
@@ -397,7 +408,7 @@ static void refuse_unknown(struct reader *reader, struct dk_bytes key) {
     }
 }
 
-/* What no single setting can be wrong about alone. */
+/* What is wrong although each setting alone is right. */
 static void check_together(struct reader *reader) {
     const struct dk_config *config = reader->out;
     bool https = strncmp(config->opa_url, "https://", strlen("https://")) == 0;
@@ -421,7 +432,7 @@ enum dk_error dk_config_parse_all(const struct dk_setting *settings, size_t coun
     for (size_t i = 0; i < count; i++) {
         refuse_unknown(&reader, settings[i].key);
     }
-    if (reader.error != DK_ERR_MEMORY) {
+    if (reader.error == DK_OK) {
         check_together(&reader);
     }
     if (out->waiting_threads == 0) {
@@ -492,7 +503,7 @@ enum dk_error dk_config_read_file(const struct dk_config *config, enum dk_config
             dk_fail(&cause, DK_ERR_CONFIG, "%s: the file is empty", show(dk_bytes_of(path)).text);
     }
     if (error != DK_OK) {
-        dk_writer_clean_up(out);
+        dk_writer_forget(out);
         return dk_fail(why, DK_ERR_CONFIG, "%s=%s", file_setting(file), cause.text);
     }
     return DK_OK;

@@ -4,9 +4,19 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #define SHOWN_PATH_MAX 200
+
+/* A buffer that grows leaves its earlier, freed pieces behind, and what was in them. */
+static void reserve_for(int file, struct dk_writer *out) {
+    struct stat status;
+    if (fstat(file, &status) == 0 && status.st_size > 0 &&
+        (uint64_t)status.st_size <= out->max_len - out->len) {
+        dk_writer_reserve(out, (size_t)status.st_size);
+    }
+}
 
 /* Not by stdio, whose buffers would keep secrets in freed memory. Returns 0 or an errno. */
 static int read_all(const char *path, struct dk_writer *out) {
@@ -14,6 +24,7 @@ static int read_all(const char *path, struct dk_writer *out) {
     if (file < 0) {
         return errno;
     }
+    reserve_for(file, out);
     uint8_t room[4096];
     int error = 0;
     ssize_t len;

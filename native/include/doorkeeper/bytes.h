@@ -44,6 +44,10 @@ struct dk_writer {
 
 void dk_writer_init(struct dk_writer *writer, size_t max_len);
 void dk_writer_clean_up(struct dk_writer *writer);
+/** The same for secrets: what was written is wiped first. */
+void dk_writer_forget(struct dk_writer *writer);
+/** Makes room for `more` bytes at once, so that writing them moves nothing. */
+void dk_writer_reserve(struct dk_writer *writer, size_t more);
 /** Forgets what was written and keeps the memory. */
 void dk_writer_reset(struct dk_writer *writer);
 void dk_writer_bytes(struct dk_writer *writer, struct dk_bytes bytes);

@@ -63,7 +63,8 @@ typedef void dk_config_report(void *user, const char *text);
  */
 DK_WARN_UNUSED enum dk_error dk_config_parse(const struct dk_setting *settings, size_t count,
                                              struct dk_config *out, struct dk_error_text *why);
-/** The same, but reports every error. */
+/** The same, but reports every wrong setting; what settings get wrong together is reported only
+ *  where each alone is right. */
 DK_WARN_UNUSED enum dk_error dk_config_parse_all(const struct dk_setting *settings, size_t count,
                                                  struct dk_config *out, dk_config_report *report,
                                                  void *user);

@@ -10,8 +10,8 @@
 
 /**
  * Appends the file at `path` to `out`, whose cap is the cap of the file. DK_ERR_SYSTEM or
- * DK_ERR_TOO_LARGE; `why` (may be NULL) names the path, escaped, and the cause. Leaves no copy of
- * what it read behind.
+ * DK_ERR_TOO_LARGE; `why` (may be NULL) names the path, escaped, and the cause. Of a regular
+ * file that does not grow meanwhile, no copy but `out` stays behind in memory.
  */
 DK_WARN_UNUSED enum dk_error dk_file_read(const char *path, struct dk_writer *out,
                                           struct dk_error_text *why);
