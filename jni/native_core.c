@@ -19,16 +19,39 @@
 #define STACK_REQUEST_MAX 16384
 #define REQUEST_MAX (64 * 1024 * 1024)
 #define SETTING_TEXT_MAX (1024 * 1024)
+/* Longer than doorkeeper.start.wait.ms may be, and short enough to be added to any clock. */
+#define WAIT_READY_MAX_MS (INT64_C(24) * 3600 * 1000)
 
 enum probe_result { PROBE_STALE = -1, PROBE_REFUSED = -2 };
 enum setting { SETTING_FIELDS = 0, SETTING_START_WAIT_MS = 1, SETTING_PROBE_MAX = 2 };
 
+/* JNI wants "modified UTF-8", which has no characters of four bytes. */
+static void put_question_marks(char *text) {
+    for (char *at = text; *at != '\0'; at++) {
+        if ((unsigned char)*at < 0xf0) {
+            continue;
+        }
+        *at = '?';
+        for (int i = 0; i < 3 && ((unsigned char)at[1] & 0xc0) == 0x80; i++) {
+            *++at = '?';
+        }
+    }
+}
+
 static void throw_new(JNIEnv *env, const char *class_name, const char *text) {
+    struct dk_error_text copy;
+    (void)dk_fail(&copy, DK_OK, "%s", text);
+    put_question_marks(copy.text);
     jclass class = (*env)->FindClass(env, class_name);
     if (class != NULL) {
-        (*env)->ThrowNew(env, class, text);
+        (*env)->ThrowNew(env, class, copy.text);
         (*env)->DeleteLocalRef(env, class);
     }
+}
+
+static void throw_why(JNIEnv *env, enum dk_error error, const struct dk_error_text *why) {
+    throw_new(env, "java/lang/IllegalArgumentException",
+              why->text[0] != '\0' ? why->text : dk_strerror(error));
 }
 
 /* A copy of a Java array's front, on the heap if it is large. */
@@ -140,8 +163,7 @@ static jlong JNICALL create(JNIEnv *env, jclass class, jobjectArray pairs) {
     }
     settings_clean_up(&settings);
     if (error != DK_OK) {
-        throw_new(env, "java/lang/IllegalArgumentException",
-                  why.text[0] != '\0' ? why.text : dk_strerror(error));
+        throw_why(env, error, &why);
         return 0;
     }
     int64_t handle = core_table_add(authorizer);
@@ -205,7 +227,10 @@ static jint JNICALL drain(JNIEnv *env, jclass class, jlong core, jbyteArray buff
                           jint timeout_ms) {
     (void)class;
     uint8_t lines[STACK_REQUEST_MAX];
-    jint capacity = buffer == NULL ? 0 : (*env)->GetArrayLength(env, buffer);
+    if (buffer == NULL) {
+        return -1;
+    }
+    jint capacity = (*env)->GetArrayLength(env, buffer);
     if (capacity > (jint)sizeof(lines)) {
         capacity = sizeof(lines);
     }
@@ -306,13 +331,6 @@ static jint JNICALL probe(JNIEnv *env, jclass class, jlong core, jlong handle, j
     return result;
 }
 
-/* The part of authorize() and audit() between the copies: everything is on our side of JNI. */
-static bool decide(struct dk_authorizer *authorizer, struct dk_bytes context,
-                   struct dk_bytes request, jint count, jint deadline_cap_ms, dk_answer *answers) {
-    return dk_authorizer_authorize(authorizer, context, request, (size_t)count, deadline_cap_ms,
-                                   answers) == DK_OK;
-}
-
 static jint JNICALL authorize(JNIEnv *env, jclass class, jlong core, jbyteArray context,
                               jint context_len, jbyteArray request, jint len, jint count,
                               jint deadline_cap_ms, jbyteArray answers) {
@@ -331,10 +349,10 @@ static jint JNICALL authorize(JNIEnv *env, jclass class, jlong core, jbyteArray 
         copy_array(env, request, len, request_room, sizeof(request_room), &request_copy)) {
         struct dk_authorizer *authorizer = core_table_enter(core);
         if (authorizer != NULL) {
-            if (decide(authorizer, context_copy.bytes, request_copy.bytes, count, deadline_cap_ms,
-                       found)) {
-                result = 0;
-            }
+            enum dk_error error =
+                dk_authorizer_authorize(authorizer, context_copy.bytes, request_copy.bytes,
+                                        (size_t)count, deadline_cap_ms, found);
+            result = error == DK_OK ? 0 : -1;
             core_table_leave(core);
         }
     }
@@ -390,7 +408,8 @@ static jboolean JNICALL wait_ready(JNIEnv *env, jclass class, jlong core, jlong 
     if (authorizer == NULL) {
         return JNI_FALSE;
     }
-    bool ready = dk_authorizer_wait_ready(authorizer, timeout_ms);
+    bool ready = dk_authorizer_wait_ready(
+        authorizer, timeout_ms < WAIT_READY_MAX_MS ? timeout_ms : WAIT_READY_MAX_MS);
     core_table_leave(core);
     return ready ? JNI_TRUE : JNI_FALSE;
 }
@@ -491,8 +510,7 @@ static jobjectArray JNICALL parse_certificate(JNIEnv *env, jclass class, jbyteAr
     enum dk_error error = dk_identity_parse(copy.bytes, &identity, &why);
     free(copy.heap);
     if (error != DK_OK) {
-        throw_new(env, "java/lang/IllegalArgumentException",
-                  why.text[0] != '\0' ? why.text : dk_strerror(error));
+        throw_why(env, error, &why);
         return NULL;
     }
     jobjectArray arrays = identity_arrays(env, &identity);
