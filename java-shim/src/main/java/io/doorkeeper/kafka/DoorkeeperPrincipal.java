@@ -1,63 +1,89 @@
 // SPDX-License-Identifier: Apache-2.0
 package io.doorkeeper.kafka;
 
+import java.util.Objects;
 import org.apache.kafka.common.security.auth.KafkaPrincipal;
 
 /**
- * A principal with the facts of the client certificate that it came from. Equal by type and name;
- * the facts never change, and the memo is whatever an authorizer wants to remember with it.
+ * A principal with the facts of the client certificate that it was named by. To Kafka it is the
+ * {@link KafkaPrincipal} of that name: equality, hash code and text are by type and name alone.
+ * Whatever depends on the certificate must therefore never be looked up by {@code equals}: two
+ * certificates may share a name.
+ *
+ * <p>The facts are its own, so that they outlive the connection and every core. They are records
+ * that nobody changes; they are handed out without a copy. Any thread.
  */
 public final class DoorkeeperPrincipal extends KafkaPrincipal {
-    private final byte[] subjectRecord;
-    private final byte[] certificateRecord;
-    private final long notAfterSeconds;
+    private final CertificateFacts facts;
+    private final String refusal;
     private final String clientListener;
     private final boolean forwarded;
-    private final boolean refused;
     private volatile Object memo;
 
-    DoorkeeperPrincipal(String type, String name, boolean tokenAuthenticated, byte[] subjectRecord,
-                        byte[] certificateRecord, long notAfterSeconds, String clientListener,
-                        boolean forwarded, boolean refused) {
-        super(type, name, tokenAuthenticated);
-        this.subjectRecord = subjectRecord;
-        this.certificateRecord = certificateRecord;
-        this.notAfterSeconds = notAfterSeconds;
+    private DoorkeeperPrincipal(KafkaPrincipal named, CertificateFacts facts, String refusal,
+                                String clientListener, boolean forwarded) {
+        super(named.getPrincipalType(), named.getName(), named.tokenAuthenticated());
+        this.facts = facts;
+        this.refusal = refusal;
         this.clientListener = clientListener;
         this.forwarded = forwarded;
-        this.refused = refused;
     }
 
-    /** Null: none. */
+    /** {@code clientListener} is where the client connected, null if that is not known. */
+    static DoorkeeperPrincipal certified(KafkaPrincipal named, CertificateFacts facts,
+                                         String clientListener, boolean forwarded) {
+        return new DoorkeeperPrincipal(named, Objects.requireNonNull(facts), null, clientListener,
+                forwarded);
+    }
+
+    /** A principal that is denied everything, for the reason given. */
+    static DoorkeeperPrincipal refused(KafkaPrincipal named, String reason, String clientListener,
+                                       boolean forwarded) {
+        return new DoorkeeperPrincipal(named, null, Objects.requireNonNull(reason), clientListener,
+                forwarded);
+    }
+
+    /** Null: there are none. */
+    CertificateFacts facts() {
+        return facts;
+    }
+
+    /** The bytes of a question's field, see identity.h; null: there are none. */
     byte[] subjectRecord() {
-        return subjectRecord;
+        return facts == null ? null : facts.subject();
     }
 
-    /** Null: none. */
+    /** The bytes of a question's field, see identity.h; null: there are none. */
     byte[] certificateRecord() {
-        return certificateRecord;
+        return facts == null ? null : facts.certificate();
     }
 
-    /** 0: no end. */
+    /** The certificate's end in seconds since 1970; 0: no end. */
     long notAfterSeconds() {
-        return notAfterSeconds;
+        return facts == null ? 0 : facts.notAfterSeconds();
     }
 
-    /** The client's own listener; null if it is not known. */
+    /** The listener that the client itself connected to; null if that is not known. */
     String clientListener() {
         return clientListener;
     }
 
-    /** Whether a broker sent the request on for its client. */
+    /** Whether another broker forwarded the request and vouches for all that stands here. */
     boolean forwarded() {
         return forwarded;
     }
 
     /** Whether everything is to be denied without asking. */
     boolean refused() {
-        return refused;
+        return refusal != null;
     }
 
+    /** Why everything is denied, for the log; null: it is not. */
+    String refusal() {
+        return refusal;
+    }
+
+    /** What an authorizer last put here; nothing may depend on finding it. */
     Object memo() {
         return memo;
     }
@@ -75,7 +101,8 @@ public final class DoorkeeperPrincipal extends KafkaPrincipal {
             return false;
         }
         KafkaPrincipal that = (KafkaPrincipal) other;
-        return getPrincipalType().equals(that.getPrincipalType()) && getName().equals(that.getName());
+        return getPrincipalType().equals(that.getPrincipalType())
+                && getName().equals(that.getName());
     }
 
     @Override
