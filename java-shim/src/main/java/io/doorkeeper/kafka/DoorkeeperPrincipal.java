@@ -2,6 +2,7 @@
 package io.doorkeeper.kafka;
 
 import java.util.Objects;
+import java.util.Optional;
 import org.apache.kafka.common.security.auth.KafkaPrincipal;
 
 /**
@@ -41,6 +42,22 @@ public final class DoorkeeperPrincipal extends KafkaPrincipal {
                                        boolean forwarded) {
         return new DoorkeeperPrincipal(named, null, Objects.requireNonNull(reason), clientListener,
                 forwarded);
+    }
+
+    /** Whether another broker forwarded this principal's request; any principal. */
+    static boolean isForwarded(KafkaPrincipal principal) {
+        return principal instanceof DoorkeeperPrincipal
+                ? ((DoorkeeperPrincipal) principal).forwarded()
+                : ForwardedPrincipals.find(principal) != null;
+    }
+
+    /** The listener that a principal's client connected to; null if it is not known. */
+    static String clientListenerOf(KafkaPrincipal principal) {
+        if (principal instanceof DoorkeeperPrincipal) {
+            return ((DoorkeeperPrincipal) principal).clientListener();
+        }
+        Optional<String> forwarded = ForwardedPrincipals.find(principal);
+        return forwarded == null ? null : forwarded.orElse(null);
     }
 
     /** Null: there are none. */
