@@ -82,7 +82,8 @@ static enum dk_error make_requests(struct dk_resolver *resolver) {
     resolver->batch_max = resolver->batches ? (size_t)resolver->config->opa_batch_max : 1;
     resolver->requests = calloc(count, sizeof(*resolver->requests));
     resolver->questions = calloc(count * resolver->batch_max, sizeof(*resolver->questions));
-    if (resolver->requests == NULL || resolver->questions == NULL) {
+    resolver->groups = calloc(count, sizeof(*resolver->groups));
+    if (resolver->requests == NULL || resolver->questions == NULL || resolver->groups == NULL) {
         return DK_ERR_MEMORY;
     }
     resolver->request_count = count;
@@ -159,6 +160,7 @@ static void clean_up_requests(struct dk_resolver *resolver) {
     for (size_t i = 0; i < resolver->request_count; i++) {
         dk_writer_clean_up(&resolver->requests[i].body);
     }
+    free(resolver->groups);
     free(resolver->questions);
     free(resolver->requests);
 }
@@ -196,8 +198,8 @@ void dk_resolver_stop(struct dk_resolver *resolver) {
 }
 
 size_t dk_resolver_memory_bytes(const struct dk_resolver *resolver) {
-    size_t request = sizeof(struct request) + resolver->batch_max * sizeof(struct dk_opa_question) +
-                     BODY_KEPT + ANSWER_MAX;
+    size_t request = sizeof(struct request) + sizeof(struct group) +
+                     resolver->batch_max * sizeof(struct dk_opa_question) + BODY_KEPT + ANSWER_MAX;
     return sizeof(*resolver) + dk_flights_memory_bytes(&resolver->flights) +
            resolver->request_count * request;
 }

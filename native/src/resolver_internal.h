@@ -49,7 +49,7 @@ struct part {
     size_t count;
 };
 
-/** What became of one batch that failed. Lives as long as one of its parts. */
+/** What became of one batch that failed. Free without references. */
 struct group {
     size_t references;
     int64_t deadline_ms;
@@ -129,7 +129,8 @@ struct dk_resolver {
     struct request *requests;
     struct dk_opa_question *questions; /**< room for those of all requests */
     size_t request_count, batch_max;
-    struct part *parts; /**< waiting to be asked */
+    struct part *parts;   /**< waiting to be asked */
+    struct group *groups; /**< as many as requests */
     struct poll poll;
     struct suspect suspects[SUSPECTS];
     uint64_t batch_number;

@@ -8,13 +8,16 @@
  *  - If both halves of the first two splits fail, no single question is the cause: the policy is at
  *    fault and the whole group ends.
  *  - A part is either in resolver->parts, or in the request that asks it. Each holds a reference to
- *    its group.
+ *    its group, and a group without references is free.
+ *  - As many groups as requests are enough: a batch that is asked for the first time is sent only
+ *    while no part waits, so then each group that is in use has a request under way, and each of
+ *    the other requests begins one group at most.
  *
  * All of it runs on the I/O thread.
  */
 #include "resolver_internal.h"
 
-#include <stdlib.h>
+#include <string.h>
 #include <utlist.h>
 
 /* ---- suspects ---------------------------------------------------------------------------- */
@@ -59,12 +62,23 @@ static unsigned log2_rounded_up(size_t n) {
     return log2;
 }
 
-static struct group *group_new(const struct request *request) {
-    struct group *group = calloc(1, sizeof(*group));
+/* NULL if none is free, which cannot be: see the top. */
+static struct group *find_free_group(struct dk_resolver *resolver) {
+    for (size_t i = 0; i < resolver->request_count; i++) {
+        if (resolver->groups[i].references == 0) {
+            return &resolver->groups[i];
+        }
+    }
+    return NULL;
+}
+
+static struct group *begin_group(const struct request *request) {
+    struct group *group = find_free_group(request->resolver);
     if (group == NULL) {
         return NULL;
     }
     unsigned requests = 4 * log2_rounded_up(request->count);
+    memset(group, 0, sizeof(*group));
     group->requests_left = requests < SPLIT_REQUESTS_MAX ? requests : SPLIT_REQUESTS_MAX;
     group->deadline_ms = request->deadline_ms;
     return group;
@@ -72,9 +86,6 @@ static struct group *group_new(const struct request *request) {
 
 static void group_release(struct group *group) {
     group->references--;
-    if (group->references == 0) {
-        free(group);
-    }
 }
 
 static void add_part(struct dk_resolver *resolver, struct group *group, unsigned split,
@@ -205,7 +216,7 @@ void dk_split(struct request *request, enum dk_outcome outcome) {
         end_culprit(request, outcome);
         return;
     }
-    struct group *group = request->part != NULL ? request->part->group : group_new(request);
+    struct group *group = request->part != NULL ? request->part->group : begin_group(request);
     if (group == NULL) {
         dk_request_end_as(request, DK_UNAVAILABLE, DK_SOURCE_OPA);
         return;
