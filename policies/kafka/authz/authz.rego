@@ -96,10 +96,10 @@ allowed(principal, ask) := {0} if {
 }
 
 granted(who, ask) := {i |
-	section := section_of[ask.type]
+	resources := data.kafka.grants[section_of[ask.type]]
 	some grant in grants_for[ask.operation]
 	some i, name in ask.names
-	who in data.kafka.grants[section][name][grant]
+	who in resources[name][grant]
 }
 
 # "alice" owns "alice" and whatever begins with "alice:".
