@@ -154,10 +154,11 @@ static bool is_url_path(struct dk_bytes text) {
     return true;
 }
 
+/* `text` has no slash at its end. */
 static bool is_url(struct dk_bytes text) {
     if (starts_with(text, "unix:")) {
         size_t len = text.len - strlen("unix:");
-        return starts_with(text, "unix:/") && len > 1 && len <= UNIX_PATH_MAX;
+        return starts_with(text, "unix:/") && len <= UNIX_PATH_MAX;
     }
     size_t scheme_len = starts_with(text, "http://")    ? strlen("http://")
                         : starts_with(text, "https://") ? strlen("https://")

@@ -281,6 +281,9 @@ static void file_names_hold_no_control_characters(void **state) {
         snprintf(text, sizeof(text), "%s=/a\\x0ab: expected the path of a file, or nothing",
                  files[i]);
         expect_refused(files[i], "/a\nb", text);
+        snprintf(text, sizeof(text), "%s=/\\x7f: expected the path of a file, or nothing",
+                 files[i]);
+        expect_refused(files[i], "/\x7f", text);
         snprintf(text, sizeof(text), "%s=/\\xff: expected the path of a file, or nothing",
                  files[i]);
         expect_refused(files[i], "/\xff", text);
@@ -502,6 +505,13 @@ static void every_error_is_reported(void **state) {
                                           "you mean doorkeeper.deadline.ms?");
 }
 
+static void the_first_error_is_the_one_that_is_kept(void **state) {
+    (void)state;
+    struct parsed parsed = PARSE("doorkeeper.deadline.ms", "0", "doorkeeper.opa.url", "opa");
+    assert_int_equal(parsed.error, DK_ERR_CONFIG);
+    assert_string_equal(parsed.why.text, "doorkeeper.opa.url=opa: " URL_EXPECTED);
+}
+
 static void long_values_are_cut_in_messages(void **state) {
     (void)state;
     char value[5000];
@@ -573,6 +583,7 @@ int main(void) {
         cmocka_unit_test(a_repeated_key_is_refused),
         cmocka_unit_test(a_certificate_needs_its_key_and_tls),
         cmocka_unit_test(every_error_is_reported),
+        cmocka_unit_test(the_first_error_is_the_one_that_is_kept),
         cmocka_unit_test(long_values_are_cut_in_messages),
         cmocka_unit_test(each_setting_is_tested_and_its_example_is_right),
     };
