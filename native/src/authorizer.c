@@ -82,6 +82,7 @@ static enum dk_error make_parts(struct dk_authorizer *authorizer, struct dk_erro
 
 enum dk_error dk_authorizer_new(struct dk_config *config, struct dk_authorizer **out,
                                 struct dk_error_text *why) {
+    *out = NULL;
     dk_fail(why, DK_OK, "%s", "");
     struct dk_authorizer *authorizer = calloc(1, sizeof(*authorizer));
     if (authorizer == NULL) {

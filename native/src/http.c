@@ -15,6 +15,7 @@
 #include <openssl/pem.h>
 #include <openssl/x509.h>
 
+#include <poll.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -24,6 +25,7 @@
 #define URL_MAX 4096u
 #define UNIX_PREFIX "unix:"
 #define BEARER "Authorization: Bearer "
+#define POLL_FAILED_MS 10
 
 struct slot {
     CURL *easy;
@@ -480,7 +482,10 @@ void dk_http_poll(struct dk_http *http, int timeout_ms) {
     if (perform(http)) {
         return;
     }
-    (void)curl_multi_poll(http->multi, NULL, 0, timeout_ms, NULL);
+    if (curl_multi_poll(http->multi, NULL, 0, timeout_ms, NULL) != CURLM_OK) {
+        /* Without memory it returns at once; the caller's loop must not become a busy one. */
+        (void)poll(NULL, 0, timeout_ms < POLL_FAILED_MS ? timeout_ms : POLL_FAILED_MS);
+    }
     (void)perform(http);
 }
 

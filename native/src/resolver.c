@@ -23,7 +23,6 @@
 #include <string.h>
 #include <time.h>
 
-#include <openssl/crypto.h>
 #include <utlist.h>
 
 /* ---- making one -------------------------------------------------------------------------- */
@@ -54,10 +53,7 @@ static enum dk_error make_http(struct dk_resolver *resolver, struct dk_error_tex
         };
         error = dk_http_new(&options, &resolver->http, why);
     }
-    if (key.ptr != NULL) {
-        OPENSSL_cleanse(key.ptr, key.len);
-    }
-    dk_writer_clean_up(&key);
+    dk_writer_forget(&key);
     dk_writer_clean_up(&certificate);
     dk_writer_clean_up(&ca);
     return error;

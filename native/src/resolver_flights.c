@@ -153,8 +153,8 @@ struct call *dk_call_new(const struct dk_hash_key *hash_key, const struct dk_con
     call->bytes = size;
     call->count = count;
     call->principal_key = hash_principal(hash_key, context);
-    call->flights = (struct flight *)(void *)(call + 1);
-    call->links = (struct link *)(void *)(call->flights + count);
+    call->flights = (struct flight *)(call + 1);
+    call->links = (struct link *)(call->flights + count);
     memset(call->flights, 0, count * sizeof(struct flight));
     memset(call->links, 0, count * sizeof(struct link));
     uint8_t *room = (uint8_t *)(call->links + count);
@@ -170,7 +170,7 @@ struct call *dk_call_new(const struct dk_hash_key *hash_key, const struct dk_con
 static struct principal *find_or_add_principal(struct flights *flights, struct dk_hash128 key) {
     struct table_node **place = table_place(&flights->principals, key);
     if (*place != NULL) {
-        return (struct principal *)(void *)*place;
+        return (struct principal *)*place;
     }
     struct principal *principal = calloc(1, sizeof(*principal));
     if (principal != NULL) {
@@ -231,13 +231,14 @@ static void enqueue(struct flights *flights, struct flight *flight) {
     flights->queued++;
 }
 
-void dk_flights_dequeue(struct flights *flights, struct flight *flight) {
-    struct principal *principal = flight->call->principal;
+struct flight *dk_flights_take(struct flights *flights, struct principal *principal) {
+    struct flight *flight = principal->queue;
     DL_DELETE(principal->queue, flight);
     flights->queued--;
     if (principal->queue == NULL) {
         DL_DELETE(flights->ring, principal);
     }
+    return flight;
 }
 
 void dk_flights_rotate(struct flights *flights, struct principal *principal) {
@@ -282,7 +283,7 @@ struct opened dk_flights_open(struct flights *flights, struct call *call, struct
     struct opened result = {0, 0, 0};
     for (size_t i = 0; i < call->count; i++) {
         struct table_node **place = table_place(&flights->table, misses[i].key);
-        struct flight *flight = (struct flight *)(void *)*place;
+        struct flight *flight = (struct flight *)*place;
         if (flight != NULL) {
             result.joined++;
         } else {
@@ -338,8 +339,7 @@ void dk_flights_end(struct flights *flights, struct flight *flight, enum dk_outc
 
 void dk_flights_fail_queued(struct flights *flights) {
     while (flights->ring != NULL) {
-        struct flight *flight = flights->ring->queue;
-        dk_flights_dequeue(flights, flight);
+        struct flight *flight = dk_flights_take(flights, flights->ring);
         dk_flights_end(flights, flight, DK_UNAVAILABLE, DK_SOURCE_NONE);
     }
 }

@@ -121,8 +121,8 @@ struct opened dk_flights_open(struct flights *flights, struct call *call, struct
 /** The waiter of `call` waits no longer. */
 void dk_flights_leave(struct call *call);
 
-/** Takes a flight that stands in its principal's queue out of it. */
-void dk_flights_dequeue(struct flights *flights, struct flight *flight);
+/** Takes the first flight out of the queue of a principal in the ring. */
+struct flight *dk_flights_take(struct flights *flights, struct principal *principal);
 /** Puts the principal of a flight just taken at the end of the ring. */
 void dk_flights_rotate(struct flights *flights, struct principal *principal);
 /** Answers everybody who waits; the flight (in no queue any more) is gone afterwards. */

@@ -17,7 +17,7 @@
 #define IDLE_MS 1000
 
 struct flight *dk_flight_of(const struct dk_opa_question *question) {
-    return (struct flight *)(void *)((uintptr_t)question->action - offsetof(struct flight, action));
+    return (struct flight *)((char *)(uintptr_t)question->action - offsetof(struct flight, action));
 }
 
 /* ---- the end of a request ---------------------------------------------------------------- */
@@ -178,7 +178,7 @@ static void take_queued(struct dk_resolver *resolver, struct request *request, i
         struct flight *flight = principal->queue;
         bool has_more = flight->next != NULL;
         if (is_given_up(flight, now_ms)) {
-            dk_flights_dequeue(&resolver->flights, flight);
+            (void)dk_flights_take(&resolver->flights, principal);
             dk_flights_end(&resolver->flights, flight, DK_UNAVAILABLE, DK_SOURCE_NONE);
             principal = has_more ? principal : next; /* without more it may be gone */
             continue;
@@ -190,7 +190,7 @@ static void take_queued(struct dk_resolver *resolver, struct request *request, i
         if (dk_is_suspect(resolver, flight, now_ms)) {
             limit = 1;
         }
-        dk_flights_dequeue(&resolver->flights, flight);
+        (void)dk_flights_take(&resolver->flights, principal);
         dk_flights_rotate(&resolver->flights, principal);
         add_question(request, flight);
         principal = next == NULL && has_more ? principal : next;

@@ -165,14 +165,20 @@ void dk_split_release(struct request *request) {
     }
 }
 
+static struct part *find_part(const struct dk_resolver *resolver, const struct group *group) {
+    struct part *part = resolver->parts;
+    while (part != NULL && group != NULL && part->group != group) {
+        part = part->next;
+    }
+    return part;
+}
+
 void dk_split_end_parts(struct dk_resolver *resolver, const struct group *group,
                         enum dk_outcome outcome) {
-    struct part *part = NULL;
-    struct part *next = NULL;
-    DL_FOREACH_SAFE(resolver->parts, part, next) {
-        if (group == NULL || part->group == group) {
-            end_part(resolver, part, outcome);
-        }
+    struct part *part = find_part(resolver, group);
+    while (part != NULL) {
+        end_part(resolver, part, outcome);
+        part = find_part(resolver, group);
     }
 }
 

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "token_watch.h"
 
+#include "doorkeeper/http.h"
+
 #include <string.h>
 
 /* Text editors end a file with a newline. */
@@ -18,7 +20,7 @@ static bool is_token(struct dk_bytes text) {
             return false;
         }
     }
-    return text.len > 0;
+    return text.len > 0 && text.len <= DK_TOKEN_MAX;
 }
 
 static enum dk_error read_token(const struct dk_config *config, struct dk_writer *out,
@@ -28,20 +30,13 @@ static enum dk_error read_token(const struct dk_config *config, struct dk_writer
         return error;
     }
     if (!is_token(without_end(dk_writer_view(out)))) {
-        dk_writer_clean_up(out);
+        dk_writer_forget(out);
         return dk_fail(why, DK_ERR_CONFIG,
                        "doorkeeper.opa.token.file: expected a token of visible ASCII characters, "
-                       "without spaces");
+                       "without spaces, of at most %u bytes",
+                       DK_TOKEN_MAX);
     }
     return DK_OK;
-}
-
-/* Secrets do not stay behind in freed memory. */
-static void forget(struct dk_writer *writer) {
-    if (writer->ptr != NULL) {
-        explicit_bzero(writer->ptr, writer->capacity);
-    }
-    dk_writer_clean_up(writer);
 }
 
 enum dk_error dk_token_watch_init(struct dk_token_watch *watch, const struct dk_config *config,
@@ -52,8 +47,8 @@ enum dk_error dk_token_watch_init(struct dk_token_watch *watch, const struct dk_
 }
 
 void dk_token_watch_clean_up(struct dk_token_watch *watch) {
-    forget(&watch->current);
-    forget(&watch->seen);
+    dk_writer_forget(&watch->current);
+    dk_writer_forget(&watch->seen);
 }
 
 struct dk_bytes dk_token_watch_token(const struct dk_token_watch *watch) {
@@ -73,12 +68,12 @@ bool dk_token_watch_look(struct dk_token_watch *watch, struct dk_log *log) {
     }
     bool stable = dk_bytes_equal(dk_writer_view(&now), dk_writer_view(&watch->seen));
     bool changed = !dk_bytes_equal(dk_writer_view(&now), dk_writer_view(&watch->current));
-    forget(&watch->seen);
+    dk_writer_forget(&watch->seen);
     if (!stable || !changed) {
         watch->seen = now;
         return false;
     }
-    forget(&watch->current);
+    dk_writer_forget(&watch->current);
     watch->current = now;
     return true;
 }

@@ -32,7 +32,7 @@ typedef uint8_t dk_answer;
 /**
  * `config` is taken over (moved), also on failure. Reads the files that the settings name, and
  * allocates all memory that there will be, save what a call needs while it waits. `why` names the
- * setting for DK_ERR_CONFIG.
+ * setting for DK_ERR_CONFIG. On failure `*out` is NULL.
  */
 DK_WARN_UNUSED enum dk_error dk_authorizer_new(struct dk_config *config, struct dk_authorizer **out,
                                                struct dk_error_text *why);
