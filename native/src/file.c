@@ -12,8 +12,7 @@
 /* A buffer that grows leaves its earlier, freed pieces behind, and what was in them. */
 static void reserve_for(int file, struct dk_writer *out) {
     struct stat status;
-    if (fstat(file, &status) == 0 && status.st_size > 0 &&
-        (uint64_t)status.st_size <= out->max_len - out->len) {
+    if (fstat(file, &status) == 0 && status.st_size > 0) {
         dk_writer_reserve(out, (size_t)status.st_size);
     }
 }

@@ -59,6 +59,16 @@ static void the_cap_holds(void **state) {
     assert_non_null(strstr(why.text, "content: larger than 5000 bytes"));
 }
 
+static void a_file_without_end_has_one_at_the_cap(void **state) {
+    (void)state;
+    struct dk_error_text why = {""};
+    struct dk_writer out;
+    dk_writer_init(&out, 100000);
+    assert_int_equal(dk_file_read("/dev/zero", &out, &why), DK_ERR_TOO_LARGE);
+    assert_string_equal(why.text, "/dev/zero: larger than 100000 bytes");
+    dk_writer_clean_up(&out);
+}
+
 static void what_was_written_before_stays(void **state) {
     (void)state;
     char path[TEMP_PATH_MAX];
@@ -91,6 +101,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(files_are_read_whole),
         cmocka_unit_test(the_cap_holds),
+        cmocka_unit_test(a_file_without_end_has_one_at_the_cap),
         cmocka_unit_test(what_was_written_before_stays),
         cmocka_unit_test(what_cannot_be_read_is_named),
     };

@@ -8,8 +8,9 @@
 
 #include <cmocka.h>
 
-#define THREADS 4
-#define ROUNDS 50000
+/* More than there are shards, so that some share one. */
+#define THREADS 40
+#define ROUNDS 100000
 
 static struct dk_metrics *new_metrics(void) {
     struct dk_metrics *metrics = NULL;
@@ -33,7 +34,10 @@ static void counters_begin_at_zero_and_stand_alone(void **state) {
     dk_metrics_destroy(metrics);
 }
 
+static pthread_barrier_t all_there;
+
 static void *add_many(void *argument) {
+    pthread_barrier_wait(&all_there);
     for (int i = 0; i < ROUNDS; i++) {
         dk_metrics_add(argument, DK_METRIC_HITS, 1);
         dk_metrics_add(argument, DK_METRIC_ALLOWED, 3);
@@ -45,6 +49,7 @@ static void no_addition_is_lost(void **state) {
     (void)state;
     struct dk_metrics *metrics = new_metrics();
     pthread_t threads[THREADS];
+    assert_int_equal(pthread_barrier_init(&all_there, NULL, THREADS), 0);
     for (int i = 0; i < THREADS; i++) {
         assert_int_equal(pthread_create(&threads[i], NULL, add_many, metrics), 0);
     }
@@ -55,6 +60,7 @@ static void no_addition_is_lost(void **state) {
     for (int i = 0; i < THREADS; i++) {
         pthread_join(threads[i], NULL);
     }
+    pthread_barrier_destroy(&all_there);
     assert_true(seen <= (uint64_t)THREADS * ROUNDS);
     assert_int_equal(dk_metrics_read(metrics, DK_METRIC_HITS), THREADS * ROUNDS);
     assert_int_equal(dk_metrics_read(metrics, DK_METRIC_ALLOWED), 3 * THREADS * ROUNDS);

@@ -34,7 +34,7 @@ static const struct {
     {"a\\\n=b", {"a", "b"}},
     {"a=\\u0041\\u00e9\\u20aC\\ud83d\\uDE00", {"a", "A\xc3\xa9\xe2\x82\xac\xf0\x9f\x98\x80"}},
     {"a=\\ud83dx\nb=\\ude00", {"a", "?x", "b", "?"}},
-    {"a=\xe9\xff", {"a", "\xc3\xa9\xc3\xbf"}},
+    {"a=\xe9\xff\x80", {"a", "\xc3\xa9\xc3\xbf\xc2\x80"}},
     {"a=b\na=c", {"a", "b", "a", "c"}},
 };
 
@@ -77,7 +77,9 @@ static void reads_as_java_does(void **state) {
 
 static void malformed_escapes_are_refused(void **state) {
     (void)state;
-    static const char *const wrong[] = {"a=\\u", "a=\\u12", "a=\\u12g4", "\\u00 41=b", "a=\\u004"};
+    /* The last one would find digits left over from the line before it. */
+    static const char *const wrong[] = {"a=\\u",      "a=\\u12",  "a=\\u12g4",
+                                        "\\u00 41=b", "a=\\u004", "aaaaaaaa\nb=\\u"};
     for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
         struct properties properties;
         assert_int_equal(parse(wrong[i], &properties), DK_ERR_MALFORMED);
