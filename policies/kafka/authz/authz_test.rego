@@ -82,6 +82,8 @@ cases := [
 	["bob", "READ", "GROUP", "billing", true],
 	["bob", "DESCRIBE", "GROUP", "billing", true],
 	["bob", "READ", "GROUP", null, true],
+	["bob", "DELETE", "GROUP", null, false],
+	["carol", "DELETE", "GROUP", null, true],
 	["alice", "READ", "GROUP", "billing", false],
 	["carol", "DELETE", "GROUP", "billing", true],
 	["carol", "DESCRIBE", "GROUP", "billing", true],
@@ -196,20 +198,24 @@ test_a_new_grant_lets_bob_write if {
 
 test_only_literal_names if {
 	every pattern in ["PREFIXED", "ANY", "MATCH", "UNKNOWN", "", "literal", null] {
-		asked := {"operation": "READ", "resource": {"type": "TOPIC", "name": "orders", "pattern": pattern}}
-		answer := authz.allow with input as single("alice", asked) with data.kafka.grants as grants
-		answer == false
+		every resource in [{"type": "TOPIC", "name": "orders"}, {"type": "TOPIC"}] {
+			asked := {"operation": "WRITE", "resource": object.union(resource, {"pattern": pattern})}
+			answer := authz.allow with input as single("alice", asked) with data.kafka.grants as grants
+			answer == false
+		}
 	}
 }
 
 test_only_users if {
 	every type in ["Group", "user", "", null] {
-		asked := object.union(
-			single("alice", action("READ", "TOPIC", "orders")),
-			{"principal": {"type": type, "name": "alice"}},
-		)
-		answer := authz.allow with input as asked with data.kafka.grants as grants
-		answer == false
+		every name in ["orders", null] {
+			asked := object.union(
+				single("alice", action("WRITE", "TOPIC", name)),
+				{"principal": {"type": type, "name": "alice"}},
+			)
+			answer := authz.allow with input as asked with data.kafka.grants as grants
+			answer == false
+		}
 	}
 }
 
