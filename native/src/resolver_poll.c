@@ -175,12 +175,13 @@ static void poll_failed(struct dk_resolver *resolver) {
 }
 
 static void set_ready(struct dk_resolver *resolver) {
+    /* First, so that whoever hears of it may ask at once. */
+    bool was_open = dk_breaker_success(&resolver->breaker);
     pthread_mutex_lock(&resolver->lock);
     bool was_ready = resolver->ready;
     resolver->ready = true;
     pthread_cond_broadcast(&resolver->on_ready);
     pthread_mutex_unlock(&resolver->lock);
-    bool was_open = dk_breaker_success(&resolver->breaker);
     const char *url = resolver->config->opa_url;
     if (!was_ready) {
         dk_log_write(resolver->log, DK_LOG_CORE, DK_LOG_INFO, "OPA at %s is ready", url);
