@@ -14,6 +14,7 @@ import org.apache.kafka.server.authorizer.AuthorizationResult;
  * otherwise is denied.
  */
 final class AuthorizeCall {
+    private static final int ROOM_MIN = 128;
     /** Arrays for more actions than this are given back after the call. */
     private static final int KEEP_MAX = 4096;
 
@@ -35,10 +36,7 @@ final class AuthorizeCall {
         this.named = named;
         openCount = 0;
         if (answers.length < actions.length) {
-            answers = new byte[actions.length];
-            open = new int[actions.length];
-            asked = new int[actions.length];
-            replies = new byte[actions.length];
+            makeRoom(Math.max(actions.length, ROOM_MIN));
         }
         Arrays.fill(answers, 0, actions.length, (byte) 0);
     }
@@ -48,11 +46,15 @@ final class AuthorizeCall {
         actions = null;
         request.release();
         if (answers.length > KEEP_MAX) {
-            answers = new byte[0];
-            open = new int[0];
-            asked = new int[0];
-            replies = new byte[0];
+            makeRoom(ROOM_MIN);
         }
+    }
+
+    private void makeRoom(int count) {
+        answers = new byte[count];
+        open = new int[count];
+        asked = new int[count];
+        replies = new byte[count];
     }
 
     void decide(Core core, KnownContext context, int deadlineCapMs) {

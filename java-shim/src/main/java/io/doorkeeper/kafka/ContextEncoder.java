@@ -4,6 +4,7 @@ package io.doorkeeper.kafka;
 import java.net.InetAddress;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
+import java.util.Optional;
 import org.apache.kafka.common.security.auth.KafkaPrincipal;
 import org.apache.kafka.server.authorizer.AuthorizableRequestContext;
 
@@ -76,11 +77,13 @@ final class ContextEncoder {
     }
 
     private void putClient(Fields fields, AuthorizableRequestContext context) {
+        boolean forwarded = isForwarded(context.principal());
         if (has(GROUP_LISTENER)) {
-            fields.put(LISTENER, listener(context));
-            fields.put(FORWARDED, new byte[] {(byte) (isForwarded(context) ? 1 : 0)});
+            fields.put(LISTENER, forwarded
+                    ? clientListener(context.principal()) : context.listenerName());
+            fields.put(FORWARDED, new byte[] {(byte) (forwarded ? 1 : 0)});
         }
-        if (has(GROUP_PROTOCOL)) {
+        if (has(GROUP_PROTOCOL) && !forwarded) { // it would be that of the broker's connection
             fields.put(PROTOCOL, context.securityProtocol().name);
         }
         if (has(GROUP_ADDRESS) && context.clientAddress() != null) {
@@ -94,20 +97,19 @@ final class ContextEncoder {
         }
     }
 
-    /** A forwarded request arrives on the controller's listener; its principal knows the client's. */
-    private static String listener(AuthorizableRequestContext context) {
-        if (context.principal() instanceof DoorkeeperPrincipal) {
-            String known = ((DoorkeeperPrincipal) context.principal()).clientListener();
-            if (known != null) {
-                return known;
-            }
-        }
-        return context.listenerName();
+    private static boolean isForwarded(KafkaPrincipal principal) {
+        return principal instanceof DoorkeeperPrincipal
+                ? ((DoorkeeperPrincipal) principal).forwarded()
+                : ForwardedPrincipals.find(principal) != null;
     }
 
-    private static boolean isForwarded(AuthorizableRequestContext context) {
-        return context.principal() instanceof DoorkeeperPrincipal
-                && ((DoorkeeperPrincipal) context.principal()).forwarded();
+    /** Where the client of a forwarded request connected. Empty, not the controller's listener,
+     *  if the broker that forwarded it did not say. */
+    private static String clientListener(KafkaPrincipal principal) {
+        Optional<String> known = principal instanceof DoorkeeperPrincipal
+                ? Optional.ofNullable(((DoorkeeperPrincipal) principal).clientListener())
+                : ForwardedPrincipals.find(principal);
+        return known.orElse("");
     }
 
     private boolean has(int group) {

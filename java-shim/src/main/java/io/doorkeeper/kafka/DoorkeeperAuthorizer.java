@@ -8,7 +8,9 @@ import java.util.List;
 import java.util.Map;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionStage;
+import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicBoolean;
+import java.util.concurrent.atomic.AtomicLong;
 import java.util.function.Supplier;
 import java.util.stream.Collectors;
 import org.apache.kafka.common.Endpoint;
@@ -33,17 +35,20 @@ import org.apache.kafka.server.authorizer.AuthorizerServerInfo;
  * and controllers from Kafka 3.9 on. From 4.1 on, {@link MonitorableDoorkeeperAuthorizer} is the
  * same with metrics.
  *
- * <p>It allows only what the core allows: whatever goes wrong here, a question is denied. All
- * methods but {@code configure} and {@code start} may be called by any thread, also while and after
- * {@link #close} runs; a closed authorizer denies.
+ * <p>It allows only what the core allows: whatever goes wrong here, a question is denied (an error
+ * of the JVM itself, as lack of memory, is passed on, which fails the request). All methods but
+ * {@code configure} and {@code start} may be called by any thread, also while and after
+ * {@link #close} runs; a core that is closed denies.
  */
 public class DoorkeeperAuthorizer implements Authorizer {
     /** A slow answer here would stall the quorum, so a controller waits less. */
     private static final int CONTROLLER_DEADLINE_MS = 50;
+    private static final long FAILURE_LINES_APART_NANOS = TimeUnit.SECONDS.toNanos(10);
     private static final ThreadLocal<AuthorizeCall> CALL =
             ThreadLocal.withInitial(AuthorizeCall::new);
 
     private final AtomicBoolean closed = new AtomicBoolean();
+    private final AtomicLong nextFailureLineNanos = new AtomicLong(System.nanoTime());
     private Listeners listeners;
     private volatile Core core;
     private volatile ContextEncoder contexts;
@@ -139,19 +144,24 @@ public class DoorkeeperAuthorizer implements Authorizer {
                                                       Supplier<List<AuthorizationResult>> answer) {
         try {
             return answer.get();
-        } catch (RuntimeException e) {
+        } catch (RuntimeException | LinkageError e) {
             sayThatItFailed(e);
             return Collections.nCopies(count, AuthorizationResult.DENIED);
         }
     }
 
-    private void sayThatItFailed(RuntimeException e) {
+    /** By the scribe, like every line, and seldom: a client may be able to repeat it at will. */
+    private void sayThatItFailed(Throwable e) {
         Core known = core;
-        if (known != null) {
-            StackTraceElement[] stack = e.getStackTrace();
-            known.log(NativeCore.LOG_ERROR, "a question could not be asked and was denied: " + e
-                    + (stack.length == 0 ? "" : " at " + stack[0]));
+        long now = System.nanoTime();
+        long next = nextFailureLineNanos.get();
+        if (known == null || now - next < 0
+                || !nextFailureLineNanos.compareAndSet(next, now + FAILURE_LINES_APART_NANOS)) {
+            return;
         }
+        StackTraceElement[] stack = e.getStackTrace();
+        known.log(NativeCore.LOG_ERROR, "a question could not be asked and was denied: " + e
+                + (stack.length == 0 ? "" : " at " + stack[0]));
     }
 
     /** Makes every cached decision unreachable. */

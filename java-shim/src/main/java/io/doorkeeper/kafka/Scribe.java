@@ -93,7 +93,7 @@ final class Scribe implements Runnable {
                 default:
                     logger.debug(text);
             }
-        } catch (RuntimeException e) {
+        } catch (RuntimeException | LinkageError e) {
             // A log that fails has nowhere to say so, and must not end the thread that writes it.
             return;
         }

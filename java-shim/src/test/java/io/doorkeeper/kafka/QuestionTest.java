@@ -81,19 +81,35 @@ class QuestionTest {
         assertEquals(json("{}"), asked.get("client"));
     }
 
+    /** What the controller is told of a request that CLIENT's broker forwarded to it. */
+    private JsonNode clientOfForwarded(KafkaPrincipal principal) {
+        startWithFields("listener,protocol");
+        Asking.Request request = Asking.request(principal);
+        request.listener = "CONTROLLER";
+        assertTrue(Asking.mayRead(authorizer, request, "orders"));
+        return onlyInput().get("requests").get(0).get("client");
+    }
+
     @Test
-    void aForwardedRequestShowsTheClientsListener() {
-        startWithFields("listener");
+    void aForwardedRequestShowsTheClientsListener() throws Exception {
         DoorkeeperPrincipal forwarded = DoorkeeperPrincipal.certified(
                 new KafkaPrincipal("User", "alice"), Asking.certified("alice").facts(), "CLIENT",
                 true);
-        Asking.Request request = Asking.request(forwarded);
-        request.listener = "CONTROLLER";
-        assertTrue(Asking.mayRead(authorizer, request, "orders"));
+        assertEquals(json("{'listener':'CLIENT','forwarded':true}"), clientOfForwarded(forwarded));
+    }
 
-        JsonNode client = onlyInput().get("requests").get(0).get("client");
-        assertEquals("CLIENT", client.get("listener").textValue());
-        assertTrue(client.get("forwarded").booleanValue());
+    @Test
+    void aForwardedPlainPrincipalShowsTheClientsListenerToo() throws Exception {
+        KafkaPrincipal plain = new KafkaPrincipal("User", "alice");
+        ForwardedPrincipals.add(plain, "CLIENT");
+        assertEquals(json("{'listener':'CLIENT','forwarded':true}"), clientOfForwarded(plain));
+    }
+
+    @Test
+    void aForwardedRequestNeverSeemsToComeFromTheController() throws Exception {
+        KafkaPrincipal plain = new KafkaPrincipal("User", "alice");
+        ForwardedPrincipals.add(plain, null);
+        assertEquals(json("{'listener':'','forwarded':true}"), clientOfForwarded(plain));
     }
 
     @Test

@@ -39,7 +39,7 @@ class RealOpaTest {
         Files.writeString(bundle.resolve("data.json"), grants());
         Path socket = directory.resolve("opa.sock");
         ProcessBuilder command = new ProcessBuilder(executable(), "run", "--server",
-                "--addr", "unix://" + socket, "--log-level", "error", "--skip-known-schema-check",
+                "--addr", "unix://" + socket, "--log-level", "error",
                 "-b", bundle.toString()).redirectErrorStream(true)
                 .redirectOutput(directory.resolve("opa.log").toFile());
         command.environment().remove("LD_PRELOAD");
