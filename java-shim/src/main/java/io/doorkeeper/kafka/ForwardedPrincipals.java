@@ -38,6 +38,11 @@ final class ForwardedPrincipals {
         return LISTENERS.isEmpty() ? null : LISTENERS.get(new ByIdentity(principal, null));
     }
 
+    /** How many are remembered. */
+    static int size() {
+        return LISTENERS.size();
+    }
+
     private static final class ByIdentity extends WeakReference<KafkaPrincipal> {
         private final int hash;
 
