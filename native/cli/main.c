@@ -52,19 +52,23 @@ static bool is_resolved_later(struct dk_bytes value) {
     return false;
 }
 
-/* Takes values out that a config provider of Kafka's fills in: nobody here knows them. */
-static void leave_out_variables(struct properties *properties) {
+/* Takes values out that a config provider of Kafka's fills in: nobody here knows them. True if no
+ * setting of Doorkeeper's is among them. */
+static bool leave_out_variables(struct properties *properties) {
     size_t kept = 0;
+    bool complete = true;
     for (size_t i = 0; i < properties->count; i++) {
         struct dk_setting setting = properties->list[i];
         if (!is_resolved_later(setting.value)) {
             properties->list[kept++] = setting;
         } else if (dk_config_is_setting(setting.key)) {
+            complete = false;
             printf("note: %.*s is filled in by a config provider and was not checked\n",
                    (int)setting.key.len, (const char *)setting.key.ptr);
         }
     }
     properties->count = kept;
+    return complete;
 }
 
 static void check_files(const struct dk_config *config, size_t *errors) {
@@ -82,9 +86,9 @@ static void check_files(const struct dk_config *config, size_t *errors) {
 static size_t check_settings(struct properties *properties) {
     size_t errors = 0;
     struct dk_config config;
-    leave_out_variables(properties);
-    enum dk_error error =
-        dk_config_parse_all(properties->list, properties->count, &config, print_error, &errors);
+    bool complete = leave_out_variables(properties);
+    enum dk_error error = dk_config_parse_all(properties->list, properties->count, complete,
+                                              &config, print_error, &errors);
     if (error == DK_OK) {
         check_files(&config, &errors);
         dk_config_clean_up(&config);

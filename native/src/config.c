@@ -423,7 +423,7 @@ static void check_together(struct reader *reader) {
     }
 }
 
-enum dk_error dk_config_parse_all(const struct dk_setting *settings, size_t count,
+enum dk_error dk_config_parse_all(const struct dk_setting *settings, size_t count, bool complete,
                                   struct dk_config *out, dk_config_report *on_error, void *user) {
     struct reader reader = {out, on_error, user, DK_OK};
     memset(out, 0, sizeof(*out));
@@ -433,7 +433,7 @@ enum dk_error dk_config_parse_all(const struct dk_setting *settings, size_t coun
     for (size_t i = 0; i < count; i++) {
         refuse_unknown(&reader, settings[i].key);
     }
-    if (reader.error == DK_OK) {
+    if (complete && reader.error == DK_OK) {
         check_together(&reader);
     }
     if (out->waiting_threads == 0) {
@@ -457,7 +457,7 @@ enum dk_error dk_config_parse(const struct dk_setting *settings, size_t count,
     if (why != NULL) {
         why->text[0] = '\0';
     }
-    return dk_config_parse_all(settings, count, out, keep_first, why);
+    return dk_config_parse_all(settings, count, true, out, keep_first, why);
 }
 
 void dk_config_clean_up(struct dk_config *config) {

@@ -62,6 +62,12 @@ properties 'doorkeeper.deadline.ms=${env:DEADLINE}' 'ssl.key.password=${file:/a:
 expect 0 "note: doorkeeper.deadline.ms is filled in by a config provider and was not checked
 $file: no errors" check-config "$file"
 
+# An https URL may stand behind the variable, so a CA without one is no error.
+printf 'certificate' >"$work/ca"
+properties 'doorkeeper.opa.url=${env:OPA_URL}' "doorkeeper.opa.ca.file=$work/ca"
+expect 0 "note: doorkeeper.opa.url is filled in by a config provider and was not checked
+$file: no errors" check-config "$file"
+
 # The files that settings name are looked at too.
 printf 'token' >"$work/token"
 properties "doorkeeper.opa.token.file=$work/token"

@@ -495,8 +495,9 @@ static void every_error_is_reported(void **state) {
     };
     struct reports reports = {0};
     struct dk_config config;
-    assert_int_equal(dk_config_parse_all(settings, COUNT_OF(settings), &config, collect, &reports),
-                     DK_ERR_CONFIG);
+    assert_int_equal(
+        dk_config_parse_all(settings, COUNT_OF(settings), true, &config, collect, &reports),
+        DK_ERR_CONFIG);
     assert_int_equal(reports.count, 3);
     assert_string_equal(reports.texts[0], "doorkeeper.opa.url=https:/opa: " URL_EXPECTED);
     assert_string_equal(reports.texts[1],

@@ -63,11 +63,14 @@ typedef void dk_config_report(void *user, const char *text);
  */
 DK_WARN_UNUSED enum dk_error dk_config_parse(const struct dk_setting *settings, size_t count,
                                              struct dk_config *out, struct dk_error_text *why);
-/** The same, but reports every wrong setting; what settings get wrong together is reported only
- *  where each alone is right. */
+/**
+ * The same, but reports every wrong setting. What settings get wrong together is reported only
+ * where each alone is right, and if they are `complete`: a value that the caller does not know may
+ * be left out otherwise.
+ */
 DK_WARN_UNUSED enum dk_error dk_config_parse_all(const struct dk_setting *settings, size_t count,
-                                                 struct dk_config *out, dk_config_report *report,
-                                                 void *user);
+                                                 bool complete, struct dk_config *out,
+                                                 dk_config_report *report, void *user);
 void dk_config_clean_up(struct dk_config *config);
 /** Whether `key` is a setting that is read here. */
 bool dk_config_is_setting(struct dk_bytes key);

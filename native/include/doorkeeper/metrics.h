@@ -11,7 +11,8 @@
 
 /* X(constant, name as in JMX, help) */
 #define DK_METRICS(X)                                                                              \
-    X(CALLS, "calls", "authorize() calls")                                                         \
+    X(CALLS, "calls",                                                                              \
+      "authorize() calls; a list of more than 128 actions may count more than once")               \
     X(ALLOWED, "allowed", "actions allowed")                                                       \
     X(DENIED, "denied", "actions denied, whatever the reason")                                     \
     X(RULES, "rules", "actions decided by a local rule")                                           \
