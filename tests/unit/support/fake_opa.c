@@ -19,6 +19,8 @@ struct fake_opa {
     char revision[64];
     enum fault question_fault, poll_fault, poison;
     unsigned polls, requests, questions;
+    char watched[64];
+    unsigned seen_at;
     unsigned sizes[REQUESTS_MAX];
 };
 
@@ -30,14 +32,17 @@ static const char *const fault_names[FAULT_COUNT] = {
     [FAULT_REDIRECT] = "redirect",
     [FAULT_HTML] = "HTML",
     [FAULT_TRUNCATED_JSON] = "truncated JSON",
-    [FAULT_UNDEFINED] = "undefined",
+    [FAULT_UNDEFINED] = "no bundle",
+    [FAULT_UNDEFINED_RULE] = "undefined rule",
     [FAULT_TOO_FEW] = "too few answers",
     [FAULT_TOO_MANY] = "too many answers",
     [FAULT_OUT_OF_RANGE] = "index out of range",
     [FAULT_DUPLICATE_INDEX] = "duplicate index",
     [FAULT_STRINGS] = "strings",
     [FAULT_ENDLESS_BODY] = "endless body",
+    [FAULT_HUGE_BODY] = "huge body",
     [FAULT_HANG] = "hang",
+    [FAULT_DRIP] = "drip",
     [FAULT_CLOSE] = "close",
     [FAULT_SHORT_BODY] = "short body",
     [FAULT_RESET] = "reset",
@@ -53,13 +58,19 @@ struct evaluation {
     struct dk_writer *out;
     enum fault fault;
     unsigned questions;
-    bool poisoned;
+    const char *watched;
+    bool poisoned, seen;
     bool is_poll;
 };
 
 static bool begins_with(const cJSON *name, const char *prefix) {
     const char *text = cJSON_GetStringValue(name);
     return text != NULL && strncmp(text, prefix, strlen(prefix)) == 0;
+}
+
+static bool is_watched(const struct evaluation *evaluation, const cJSON *name) {
+    const char *text = cJSON_GetStringValue(name);
+    return text != NULL && strcmp(text, evaluation->watched) == 0;
 }
 
 static void evaluate_ask(struct evaluation *evaluation, const cJSON *ask) {
@@ -75,6 +86,7 @@ static void evaluate_ask(struct evaluation *evaluation, const cJSON *ask) {
     cJSON_ArrayForEach(name, names) {
         evaluation->questions++;
         evaluation->poisoned |= begins_with(name, "poison");
+        evaluation->seen |= is_watched(evaluation, name);
         if (begins_with(name, "ok")) {
             dk_writer_text(evaluation->out, separator);
             dk_writer_u64_decimal(evaluation->out, index);
@@ -122,6 +134,7 @@ static void evaluate_single(struct evaluation *evaluation, const cJSON *action) 
     const cJSON *name = cJSON_GetObjectItemCaseSensitive(resource, "name");
     evaluation->questions += action != NULL ? 1 : 0;
     evaluation->poisoned |= begins_with(name, "poison");
+    evaluation->seen |= is_watched(evaluation, name);
     dk_writer_text(evaluation->out, evaluation->fault == FAULT_STRINGS ? "\"true\""
                                     : begins_with(name, "ok")          ? "true"
                                                                        : "false");
@@ -175,7 +188,9 @@ static void write_faulty(enum fault fault, const struct dk_writer *result, const
         {FAULT_UNDEFINED, 200, HTTP_PROPER, NULL, "{}"},
         {FAULT_TOO_FEW, 200, HTTP_PROPER, NULL, "{\"result\":[[]]}"},
         {FAULT_ENDLESS_BODY, 200, HTTP_ENDLESS_BODY, NULL, ""},
+        {FAULT_HUGE_BODY, 200, HTTP_HUGE_BODY, NULL, ""},
         {FAULT_HANG, 200, HTTP_HANG, NULL, ""},
+        {FAULT_DRIP, 200, HTTP_DRIP, NULL, ""},
         {FAULT_CLOSE, 200, HTTP_CLOSE, NULL, ""},
         {FAULT_SHORT_BODY, 200, HTTP_SHORT_BODY, NULL, NULL},
         {FAULT_RESET, 200, HTTP_RESET, NULL, NULL},
@@ -211,6 +226,9 @@ static void count_locked(struct fake_opa *opa, const struct evaluation *evaluati
     if (opa->requests < REQUESTS_MAX) {
         opa->sizes[opa->requests] = evaluation->questions;
     }
+    if (evaluation->seen && opa->seen_at == FAKE_OPA_NEVER) {
+        opa->seen_at = opa->requests;
+    }
     opa->requests++;
     opa->questions += evaluation->questions;
 }
@@ -237,6 +255,7 @@ static void handle(void *user, const struct http_request *request, struct http_r
     pthread_mutex_lock(&opa->lock);
     struct evaluation evaluation = {
         .out = &result,
+        .watched = opa->watched,
         .fault = is_the_poll(request) ? opa->poll_fault : opa->question_fault,
     };
     evaluate(&evaluation, request);
@@ -247,16 +266,21 @@ static void handle(void *user, const struct http_request *request, struct http_r
         wait_at_gate_locked(opa);
     }
     pthread_mutex_unlock(&opa->lock);
-    if (evaluation.fault == FAULT_NONE && evaluation.poisoned && poison == FAULT_UNDEFINED) {
+    bool poisoned = evaluation.fault == FAULT_NONE && evaluation.poisoned;
+    enum fault fault = poisoned ? poison : evaluation.fault;
+    if (fault == FAULT_UNDEFINED_RULE) {
         write_undefined_with_revision(revision, reply);
     } else {
-        bool poisoned = evaluation.fault == FAULT_NONE && evaluation.poisoned;
-        write_faulty(poisoned ? poison : evaluation.fault, &result, revision, reply);
+        write_faulty(fault, &result, revision, reply);
     }
     dk_writer_clean_up(&result);
 }
 
 struct fake_opa *fake_opa_start(void) {
+    return fake_opa_start_at(NULL);
+}
+
+struct fake_opa *fake_opa_start_at(const char *socket_path) {
     struct fake_opa *opa = calloc(1, sizeof(*opa));
     if (opa == NULL) {
         return NULL;
@@ -265,7 +289,8 @@ struct fake_opa *fake_opa_start(void) {
     pthread_cond_init(&opa->on_gate, NULL);
     strcpy(opa->revision, "r1");
     opa->poison = FAULT_STATUS_500;
-    opa->server = http_server_start(NULL, handle, opa);
+    opa->seen_at = FAKE_OPA_NEVER;
+    opa->server = http_server_start(socket_path, handle, opa);
     if (opa->server == NULL) {
         free(opa);
         return NULL;
@@ -279,6 +304,11 @@ void fake_opa_stop(struct fake_opa *opa) {
     pthread_cond_destroy(&opa->on_gate);
     pthread_mutex_destroy(&opa->lock);
     free(opa);
+}
+
+void fake_opa_kill(struct fake_opa *opa) {
+    http_server_kill(opa->server);
+    fake_opa_stop(opa);
 }
 
 const char *fake_opa_url(const struct fake_opa *opa) {
@@ -342,4 +372,15 @@ unsigned fake_opa_request_size(struct fake_opa *opa, unsigned index) {
 
 unsigned fake_opa_questions(struct fake_opa *opa) {
     return read_count(opa, &opa->questions);
+}
+
+void fake_opa_watch(struct fake_opa *opa, const char *name) {
+    pthread_mutex_lock(&opa->lock);
+    snprintf(opa->watched, sizeof(opa->watched), "%s", name);
+    opa->seen_at = FAKE_OPA_NEVER;
+    pthread_mutex_unlock(&opa->lock);
+}
+
+unsigned fake_opa_seen_at(struct fake_opa *opa) {
+    return read_count(opa, &opa->seen_at);
 }

@@ -1,9 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "support/http_server.h"
 
+#include "support/server_tls.h"
+
 #include <arpa/inet.h>
 #include <netinet/in.h>
+#include <poll.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -20,6 +24,7 @@ struct connection {
     struct http_server *server;
     pthread_t thread;
     int fd;
+    SSL *ssl; /* NULL: plain */
 };
 
 struct http_server {
@@ -28,6 +33,7 @@ struct http_server {
     int listener;
     char url[160];
     char socket_path[108];
+    SSL_CTX *tls; /* NULL: plain */
     pthread_t acceptor;
     pthread_mutex_t lock;
     pthread_cond_t on_stop;
@@ -36,10 +42,20 @@ struct http_server {
     struct connection connections[CONNECTIONS_MAX];
 };
 
-static bool send_all(int fd, const void *data, size_t len) {
+static ssize_t send_some(struct connection *connection, const void *data, size_t len) {
+    return connection->ssl != NULL ? SSL_write(connection->ssl, data, (int)len)
+                                   : send(connection->fd, data, len, MSG_NOSIGNAL);
+}
+
+static ssize_t receive_some(struct connection *connection, void *data, size_t len) {
+    return connection->ssl != NULL ? SSL_read(connection->ssl, data, (int)len)
+                                   : recv(connection->fd, data, len, 0);
+}
+
+static bool send_all(struct connection *connection, const void *data, size_t len) {
     const char *ptr = data;
     while (len > 0) {
-        ssize_t sent = send(fd, ptr, len, MSG_NOSIGNAL);
+        ssize_t sent = send_some(connection, ptr, len);
         if (sent <= 0) {
             return false;
         }
@@ -49,10 +65,10 @@ static bool send_all(int fd, const void *data, size_t len) {
     return true;
 }
 
-static bool receive_exactly(int fd, void *data, size_t len) {
+static bool receive_exactly(struct connection *connection, void *data, size_t len) {
     char *ptr = data;
     while (len > 0) {
-        ssize_t got = recv(fd, ptr, len, 0);
+        ssize_t got = receive_some(connection, ptr, len);
         if (got <= 0) {
             return false;
         }
@@ -63,10 +79,10 @@ static bool receive_exactly(int fd, void *data, size_t len) {
 }
 
 /* Byte by byte: nothing of the body is taken along, and tests are not in a hurry. */
-static bool receive_head(int fd, char head[HEAD_MAX]) {
+static bool receive_head(struct connection *connection, char head[HEAD_MAX]) {
     size_t len = 0;
     while (len < HEAD_MAX - 1) {
-        if (recv(fd, head + len, 1, 0) != 1) {
+        if (receive_some(connection, head + len, 1) != 1) {
             return false;
         }
         len++;
@@ -91,12 +107,39 @@ static void wait_for_stop(struct http_server *server) {
     pthread_mutex_unlock(&server->lock);
 }
 
-static bool send_endless(int fd) {
+static bool send_endless(struct connection *connection) {
     static const char head[] = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n";
     static const char chunk[] = "10\r\n                \r\n";
-    bool ok = send_all(fd, head, strlen(head));
+    bool ok = send_all(connection, head, strlen(head));
     while (ok) {
-        ok = send_all(fd, chunk, strlen(chunk));
+        ok = send_all(connection, chunk, strlen(chunk));
+    }
+    return false;
+}
+
+static bool send_huge(struct connection *connection) {
+    static const char head[] = "HTTP/1.1 200 OK\r\nContent-Length: 100000000\r\n\r\n";
+    static const char piece[4096] = " ";
+    bool ok = send_all(connection, head, strlen(head));
+    for (size_t sent = 0; ok && sent < 100000000; sent += sizeof(piece)) {
+        ok = send_all(connection, piece, sizeof(piece));
+    }
+    return false;
+}
+
+static bool is_stopped(struct http_server *server) {
+    pthread_mutex_lock(&server->lock);
+    bool stopped = server->stopped;
+    pthread_mutex_unlock(&server->lock);
+    return stopped;
+}
+
+static bool drip(struct connection *connection) {
+    static const char head[] = "HTTP/1.1 200 OK\r\nContent-Length: 4000\r\n\r\n";
+    bool ok = send_all(connection, head, strlen(head));
+    while (ok && !is_stopped(connection->server)) {
+        ok = send_all(connection, " ", 1);
+        (void)poll(NULL, 0, 5);
     }
     return false;
 }
@@ -114,13 +157,18 @@ static bool send_reply(struct connection *connection, const struct http_reply *r
         return false;
     }
     if (reply->manner == HTTP_ENDLESS_BODY) {
-        return send_endless(connection->fd);
+        return send_endless(connection);
+    }
+    if (reply->manner == HTTP_HUGE_BODY) {
+        return send_huge(connection);
+    }
+    if (reply->manner == HTTP_DRIP) {
+        return drip(connection);
     }
     snprintf(head, sizeof(head), "HTTP/1.1 %d Reason\r\nContent-Length: %zu\r\n%s\r\n",
              reply->status, body.len + (cut ? 100 : 0),
              reply->headers != NULL ? reply->headers : "");
-    bool ok = send_all(connection->fd, head, strlen(head)) &&
-              send_all(connection->fd, body.ptr, body.len);
+    bool ok = send_all(connection, head, strlen(head)) && send_all(connection, body.ptr, body.len);
     if (reply->manner == HTTP_RESET) {
         const struct linger linger = {.l_onoff = 1, .l_linger = 0};
         (void)setsockopt(connection->fd, SOL_SOCKET, SO_LINGER, &linger, sizeof(linger));
@@ -131,7 +179,7 @@ static bool send_reply(struct connection *connection, const struct http_reply *r
 static bool serve_one(struct connection *connection) {
     char head[HEAD_MAX];
     struct http_server *server = connection->server;
-    if (!receive_head(connection->fd, head)) {
+    if (!receive_head(connection, head)) {
         return false;
     }
     size_t len = content_length(head);
@@ -139,7 +187,7 @@ static bool serve_one(struct connection *connection) {
         return false;
     }
     uint8_t *body = malloc(len + 1);
-    if (body == NULL || !receive_exactly(connection->fd, body, len)) {
+    if (body == NULL || !receive_exactly(connection, body, len)) {
         free(body);
         return false;
     }
@@ -163,8 +211,15 @@ static void close_connection(struct connection *connection) {
 
 static void *serve(void *user) {
     struct connection *connection = user;
-    while (serve_one(connection)) {
+    bool ok = true;
+    if (connection->server->tls != NULL) {
+        connection->ssl = server_tls_accept(connection->server->tls, connection->fd);
+        ok = connection->ssl != NULL;
     }
+    while (ok) {
+        ok = serve_one(connection);
+    }
+    SSL_free(connection->ssl);
     close_connection(connection);
     return NULL;
 }
@@ -203,7 +258,8 @@ static bool listen_tcp(struct http_server *server) {
         getsockname(server->listener, (struct sockaddr *)&address, &len) != 0) {
         return false;
     }
-    snprintf(server->url, sizeof(server->url), "http://127.0.0.1:%u", ntohs(address.sin_port));
+    snprintf(server->url, sizeof(server->url), "%s://127.0.0.1:%u",
+             server->tls != NULL ? "https" : "http", ntohs(address.sin_port));
     return listen(server->listener, 128) == 0;
 }
 
@@ -221,11 +277,13 @@ static bool listen_unix(struct http_server *server, const char *path) {
            listen(server->listener, 128) == 0;
 }
 
-struct http_server *http_server_start(const char *socket_path, http_handler *handler, void *user) {
+static struct http_server *start(const char *socket_path, SSL_CTX *tls, http_handler *handler,
+                                 void *user) {
     struct http_server *server = calloc(1, sizeof(*server));
     if (server == NULL) {
         return NULL;
     }
+    server->tls = tls;
     server->handler = handler;
     server->user = user;
     pthread_mutex_init(&server->lock, NULL);
@@ -238,7 +296,22 @@ struct http_server *http_server_start(const char *socket_path, http_handler *han
     return server;
 }
 
-void http_server_stop(struct http_server *server) {
+struct http_server *http_server_start(const char *socket_path, http_handler *handler, void *user) {
+    return start(socket_path, NULL, handler, user);
+}
+
+struct http_server *http_server_start_tls(const struct http_tls *tls, http_handler *handler,
+                                          void *user) {
+    (void)signal(SIGPIPE, SIG_IGN); /* OpenSSL writes to sockets that a client has closed */
+    SSL_CTX *context = server_tls_new(tls);
+    struct http_server *server = context == NULL ? NULL : start(NULL, context, handler, user);
+    if (server == NULL) {
+        SSL_CTX_free(context);
+    }
+    return server;
+}
+
+void http_server_kill(struct http_server *server) {
     pthread_mutex_lock(&server->lock);
     server->stopped = true;
     pthread_cond_broadcast(&server->on_stop);
@@ -249,6 +322,10 @@ void http_server_stop(struct http_server *server) {
         }
     }
     pthread_mutex_unlock(&server->lock);
+}
+
+void http_server_stop(struct http_server *server) {
+    http_server_kill(server);
     pthread_join(server->acceptor, NULL);
     for (unsigned i = 0; i < server->count; i++) {
         pthread_join(server->connections[i].thread, NULL);
@@ -257,6 +334,7 @@ void http_server_stop(struct http_server *server) {
     if (server->socket_path[0] != '\0') {
         unlink(server->socket_path);
     }
+    SSL_CTX_free(server->tls);
     pthread_cond_destroy(&server->on_stop);
     pthread_mutex_destroy(&server->lock);
     free(server);

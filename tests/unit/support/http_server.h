@@ -23,6 +23,8 @@ enum http_manner {
     HTTP_SHORT_BODY,   /**< announces more bytes than it sends, then closes */
     HTTP_RESET,        /**< the same, but with a TCP reset */
     HTTP_ENDLESS_BODY, /**< chunks without end */
+    HTTP_HUGE_BODY,    /**< announces 100 MB and begins to send them */
+    HTTP_DRIP,         /**< a byte now and then, until the server stops */
 };
 
 struct http_reply {
@@ -37,6 +39,17 @@ typedef void http_handler(void *user, const struct http_request *request, struct
 
 /** `socket_path` NULL: 127.0.0.1 on a free port. NULL on failure. */
 struct http_server *http_server_start(const char *socket_path, http_handler *handler, void *user);
+
+/** What a server with TLS shows, as PEM. */
+struct http_tls {
+    struct dk_bytes certificate, key;
+    struct dk_bytes client_ca; /**< empty: clients need no certificate */
+};
+/** https on 127.0.0.1. From then on the process ignores SIGPIPE. */
+struct http_server *http_server_start_tls(const struct http_tls *tls, http_handler *handler,
+                                          void *user);
+/** Ends every connection and listens no more, as a process that is killed does. */
+void http_server_kill(struct http_server *server);
 /** A handler that still blocks must have been let go before. */
 void http_server_stop(struct http_server *server);
 /** "http://127.0.0.1:<port>" or "unix:<path>". */
