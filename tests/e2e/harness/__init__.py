@@ -1,0 +1,6 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Real brokers, a real OPA and real clients for the end-to-end tests and the demo."""
+
+from pathlib import Path
+
+REPOSITORY = Path(__file__).resolve().parents[3]

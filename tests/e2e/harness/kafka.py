@@ -1,0 +1,233 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Real Kafka nodes from the jars on Maven Central, with mutual TLS on every listener."""
+
+import base64
+import os
+import shutil
+import subprocess
+import uuid
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from . import REPOSITORY
+from .pki import MAPPING_RULES, Identity, Pki
+from .processes import Process, free_ports, is_listening, wait_until
+
+START_SECONDS = 120
+SHIM = REPOSITORY / "java-shim" / "target" / "doorkeeper.jar"
+LIBRARY = REPOSITORY / "build" / "dev" / "libdoorkeeper.so"
+
+_LOGGING = """<?xml version="1.0" encoding="UTF-8"?>
+<Configuration status="WARN">
+  <Appenders>
+    <File name="server" fileName="{directory}/server.log">
+      <PatternLayout pattern="[%d] %p %c{{1}}: %m%n"/>
+    </File>
+    <File name="audit" fileName="{directory}/authorizer.log">
+      <PatternLayout pattern="%p %m%n"/>
+    </File>
+  </Appenders>
+  <Loggers>
+    <Root level="INFO"><AppenderRef ref="server"/></Root>
+    <Logger name="kafka.authorizer.logger" level="DEBUG" additivity="false">
+      <AppenderRef ref="audit"/>
+    </Logger>
+  </Loggers>
+</Configuration>
+"""
+
+
+def jars(version) -> Path:
+    """The directory of a version's jars; `./dev` fetches them."""
+    directory = REPOSITORY / ".dev" / f"kafka-{version}"
+    assert directory.is_dir(), f"{directory} is missing: run ./dev test"
+    return directory
+
+
+def java(version, *arguments, main, memory="256m"):
+    classes = f"{jars(version)}/*:{SHIM}"
+    return ["java", f"-Xmx{memory}", *arguments, "-cp", classes, *main]
+
+
+@dataclass
+class Settings:
+    """What differs between the nodes of the tests."""
+
+    version: str = os.environ.get("KAFKA_VERSION", "4.3.1")
+    authorizer: str = "io.doorkeeper.kafka.DoorkeeperAuthorizer"
+    extra: dict = field(default_factory=dict)
+    separate_controller: bool = False
+
+
+class Node:
+    """One process: a broker, a controller, or both."""
+
+    def __init__(self, cluster, node_id, roles):
+        self.cluster = cluster
+        self.roles = roles
+        self.directory = cluster.directory / f"node-{node_id}"
+        self.directory.mkdir(parents=True)
+        self.process = None
+        self._node_id = node_id
+        self._properties = self.directory / "server.properties"
+        self._properties.write_text("".join(f"{k}={v}\n" for k, v in self._settings().items()))
+        self._logging = self.directory / "log4j2.xml"
+        self._logging.write_text(_LOGGING.format(directory=self.directory))
+
+    def _settings(self):
+        cluster = self.cluster
+        listeners = {}
+        if "broker" in self.roles:
+            listeners |= {"CLIENT": cluster.client_port, "INTERNAL": cluster.internal_port}
+        if "controller" in self.roles:
+            listeners["CONTROLLER"] = cluster.controller_port
+        advertised = {k: v for k, v in listeners.items() if k != "CONTROLLER"}
+        settings = {
+            "process.roles": ",".join(self.roles),
+            "node.id": self._node_id,
+            "controller.quorum.voters": f"1@localhost:{cluster.controller_port}",
+            "listeners": _addresses(listeners),
+            "controller.listener.names": "CONTROLLER",
+            "listener.security.protocol.map": "CLIENT:SSL,INTERNAL:SSL,CONTROLLER:SSL",
+            "log.dirs": self.directory / "data",
+            "ssl.keystore.type": "PEM",
+            "ssl.keystore.location": cluster.pki.identity("broker").keystore,
+            "ssl.truststore.type": "PEM",
+            "ssl.truststore.location": cluster.pki.truststore,
+            "ssl.client.auth": "required",
+            "ssl.principal.mapping.rules": MAPPING_RULES,
+            "principal.builder.class": "io.doorkeeper.kafka.DoorkeeperPrincipalBuilder",
+            "authorizer.class.name": cluster.settings.authorizer,
+            "super.users": "User:broker;User:admin",
+            "doorkeeper.opa.url": cluster.opa_url,
+            "doorkeeper.library.path": LIBRARY,
+            "auto.create.topics.enable": "false",
+            "offsets.topic.replication.factor": 1,
+            "offsets.topic.num.partitions": 1,
+            "share.coordinator.state.topic.replication.factor": 1,
+            "share.coordinator.state.topic.min.isr": 1,
+            "transaction.state.log.replication.factor": 1,
+            "transaction.state.log.num.partitions": 1,
+            "transaction.state.log.min.isr": 1,
+            "group.initial.rebalance.delay.ms": 0,
+        }
+        if advertised:
+            settings["advertised.listeners"] = _addresses(advertised)
+            settings["inter.broker.listener.name"] = "INTERNAL"
+        return settings | cluster.settings.extra
+
+    def start(self):
+        main = ["kafka.Kafka", self._properties]
+        self.process = Process(self._java(main), self.directory / "stdout.log")
+
+    def format(self):
+        main = ["kafka.tools.StorageTool", "format", "-t", self.cluster.id, "-c", self._properties]
+        subprocess.run(
+            [str(part) for part in self._java(main)], check=True, capture_output=True, timeout=60
+        )
+
+    def _java(self, main):
+        logging = f"-Dlog4j2.configurationFile={self._logging}"
+        flags = ["-XX:TieredStopAtLevel=1", logging]
+        return java(self.cluster.settings.version, *flags, main=main, memory="400m")
+
+    def stop(self):
+        if self.process is not None:
+            self.process.stop()
+
+    def log_text(self):
+        return _text(self.directory / "server.log")
+
+    def audit_lines(self):
+        return _text(self.directory / "authorizer.log").splitlines()
+
+
+class Cluster:
+    """One broker; its controller in the same process, or in one of its own."""
+
+    def __init__(self, directory: Path, pki: Pki, opa_url, settings=None):
+        self.directory = directory
+        self.pki = pki
+        self.opa_url = opa_url
+        self.settings = settings or Settings()
+        self.id = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
+        self.client_port, self.internal_port, self.controller_port = free_ports(3)
+        if self.settings.separate_controller:
+            self.controller = Node(self, 1, ["controller"])
+            self.broker = Node(self, 2, ["broker"])
+            self._nodes = [self.controller, self.broker]
+        else:
+            self.controller = self.broker = Node(self, 1, ["broker", "controller"])
+            self._nodes = [self.broker]
+
+    @property
+    def bootstrap(self):
+        return f"localhost:{self.client_port}"
+
+    def start(self, wait=True):
+        for node in self._nodes:
+            node.format()
+            node.start()
+        if wait:
+            self.wait_for_clients()
+
+    def wait_for_clients(self):
+        """Returns when the listener of the clients is open."""
+        wait_until("the broker listens", self._is_open, START_SECONDS)
+
+    def _is_open(self):
+        for node in self._nodes:
+            if not node.process.is_running:
+                raise AssertionError(f"a node ended:\n{node.process.tail()}\n{node.log_text()[-4000:]}")
+        return is_listening(self.client_port)
+
+    def stop(self):
+        for node in reversed(self._nodes):
+            node.stop()
+
+    def close(self):
+        self.stop()
+        shutil.rmtree(self.directory / "data", ignore_errors=True)
+
+    def client_settings(self, identity: Identity):
+        """Of librdkafka, so of confluent-kafka and kcat."""
+        return {
+            "bootstrap.servers": self.bootstrap,
+            "security.protocol": "ssl",
+            "ssl.ca.location": str(self.pki.truststore),
+            "ssl.certificate.location": str(identity.certificate),
+            "ssl.key.location": str(identity.key),
+        }
+
+    def java_client_properties(self, identity: Identity) -> Path:
+        """A file of the same for Kafka's own tools."""
+        file = self.directory / f"{identity.name}.properties"
+        file.write_text(
+            "security.protocol=SSL\n"
+            "ssl.keystore.type=PEM\n"
+            f"ssl.keystore.location={identity.keystore}\n"
+            "ssl.truststore.type=PEM\n"
+            f"ssl.truststore.location={self.pki.truststore}\n"
+        )
+        return file
+
+    def run_tool(self, main_class, *arguments, seconds=60, text=None):
+        """One of Kafka's own tools; returns what it printed and its exit status."""
+        command = java(self.settings.version, main=[main_class, *arguments])
+        done = subprocess.run(
+            [str(part) for part in command],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            input=text,
+            text=True,
+            timeout=seconds,
+        )
+        return done.stdout, done.returncode
+
+
+def _addresses(listeners):
+    return ",".join(f"{name}://localhost:{port}" for name, port in listeners.items())
+
+
+def _text(file: Path):
+    return file.read_text(errors="replace") if file.exists() else ""
