@@ -3,6 +3,7 @@ package io.doorkeeper.kafka;
 
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertNotSame;
 import static org.junit.jupiter.api.Assertions.assertSame;
 import static org.junit.jupiter.api.Assertions.assertTrue;
@@ -14,6 +15,9 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.security.KeyStore;
 import java.util.Map;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.TimeUnit;
 import javax.net.ssl.KeyManagerFactory;
 import javax.net.ssl.SSLContext;
 import javax.net.ssl.SSLEngine;
@@ -21,6 +25,7 @@ import javax.net.ssl.SSLEngineResult;
 import javax.net.ssl.TrustManagerFactory;
 import org.apache.kafka.common.security.auth.KafkaPrincipal;
 import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
@@ -89,6 +94,40 @@ class TlsPrincipalTest {
         assertArrayEquals(first.certificateRecord(), second.certificateRecord());
     }
 
+    @Test
+    void aChannelThatClosesWhileItsRequestWaitsForOpaChangesNothing() throws Exception {
+        CountDownLatch asked = new CountDownLatch(1);
+        CountDownLatch closed = new CountDownLatch(1);
+        try (StubOpa opa = new StubOpa(); DoorkeeperAuthorizer authorizer =
+                Asking.started(Asking.settings(opa.url()))) {
+            opa.allow((ask, name) -> {
+                asked.countDown();
+                return isDone(closed) && name.equals("orders");
+            });
+            Connection connection = new Connection("TLSv1.3");
+            Asking.Request request = Asking.request(connection.principal());
+            CompletableFuture<Boolean> allowed = CompletableFuture.supplyAsync(
+                    () -> Asking.mayRead(authorizer, request, "orders"));
+            CompletableFuture<Boolean> denied = CompletableFuture.supplyAsync(
+                    () -> Asking.mayRead(authorizer, request, "secrets"));
+            assertTrue(isDone(asked));
+            connection.close();
+            closed.countDown();
+            assertTrue(Asking.await(allowed));
+            assertFalse(Asking.await(denied));
+            assertTrue(Asking.mayRead(authorizer, request, "orders"), "from the cache, too");
+            assertTrue(opa.inputs().get(0).toString().contains("alice.example"), "facts were sent");
+        }
+    }
+
+    private static boolean isDone(CountDownLatch latch) {
+        try {
+            return latch.await(Asking.PATIENCE_S, TimeUnit.SECONDS);
+        } catch (InterruptedException e) {
+            throw new AssertionError(e);
+        }
+    }
+
     /** A broker's end and a client's, the bytes between them, and the connection's builder. */
     private static final class Connection {
         private final SSLEngine client = engine(true);
@@ -120,6 +159,12 @@ class TlsPrincipalTest {
 
         KafkaPrincipal principal() {
             return builder.build(Certificates.connection(broker.getSession()));
+        }
+
+        /** As Kafka closes a channel: without waiting for the other end. */
+        void close() {
+            broker.closeOutbound();
+            broker.getSession().invalidate();
         }
 
         /** Sends text from the client to the broker and back, after a handshake if need be. */
