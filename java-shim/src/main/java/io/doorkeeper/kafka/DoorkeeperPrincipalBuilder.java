@@ -5,6 +5,7 @@ import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.security.cert.Certificate;
 import java.security.cert.CertificateEncodingException;
+import java.util.Collections;
 import java.util.Map;
 import javax.net.ssl.SSLPeerUnverifiedException;
 import javax.net.ssl.SSLSession;
@@ -40,7 +41,7 @@ public final class DoorkeeperPrincipalBuilder
         if (NativeLibrary.origin() == null) {
             NativeLibrary.load(configs);
         }
-        this.configs = configs;
+        this.configs = Collections.unmodifiableMap(configs);
     }
 
     @Override
