@@ -118,7 +118,8 @@ class Node:
 
     def start(self):
         main = ["kafka.Kafka", self._properties]
-        self.process = Process(self._java(main), self.directory / "stdout.log")
+        jmx = self._jmx() if "broker" in self.roles else []
+        self.process = Process(self._java(main, *jmx), self.directory / "stdout.log")
 
     def format(self):
         main = ["kafka.tools.StorageTool", "format", "-t", self.cluster.id, "-c", self._properties]
@@ -126,10 +127,22 @@ class Node:
             [str(part) for part in self._java(main)], check=True, capture_output=True, timeout=60
         )
 
-    def _java(self, main):
+    def _java(self, main, *more_flags):
         logging = f"-Dlog4j2.configurationFile={self._logging}"
-        flags = ["-XX:TieredStopAtLevel=1", logging]
+        flags = ["-XX:TieredStopAtLevel=1", logging, *more_flags]
         return java(self.cluster.settings.version, *flags, main=main, memory="400m")
+
+    def _jmx(self):
+        """Readable on loopback by whoever is on this machine: these nodes hold nothing of worth."""
+        port = self.cluster.jmx_port
+        return [
+            "-Djava.rmi.server.hostname=127.0.0.1",
+            "-Dcom.sun.management.jmxremote.host=127.0.0.1",
+            f"-Dcom.sun.management.jmxremote.port={port}",
+            f"-Dcom.sun.management.jmxremote.rmi.port={port}",
+            "-Dcom.sun.management.jmxremote.authenticate=false",
+            "-Dcom.sun.management.jmxremote.ssl=false",
+        ]
 
     def stop(self):
         if self.process is not None:
@@ -151,7 +164,8 @@ class Cluster:
         self.opa_url = opa_url
         self.settings = settings or Settings()
         self.id = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
-        self.client_port, self.internal_port, self.controller_port = free_ports(3)
+        ports = free_ports(4)
+        self.client_port, self.internal_port, self.controller_port, self.jmx_port = ports
         if self.settings.separate_controller:
             self.controller = Node(self, 1, ["controller"])
             self.broker = Node(self, 2, ["broker"])
