@@ -5,6 +5,7 @@
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
@@ -242,6 +243,8 @@ static void *accept_all(void *user) {
     struct http_server *server = user;
     for (int fd = accept(server->listener, NULL, NULL); fd >= 0;
          fd = accept(server->listener, NULL, NULL)) {
+        const int on = 1; /* fails on a Unix socket, where there is nothing to delay */
+        (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
         if (!add_connection(server, fd)) {
             close(fd);
         }
