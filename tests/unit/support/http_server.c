@@ -110,10 +110,12 @@ static void wait_for_stop(struct http_server *server) {
 
 static bool send_endless(struct connection *connection) {
     static const char head[] = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n";
-    static const char chunk[] = "10\r\n                \r\n";
+    char chunk[0x1000 + 8] = "1000\r\n";
+    memset(chunk + 6, ' ', 0x1000);
+    memcpy(chunk + 6 + 0x1000, "\r\n", 2);
     bool ok = send_all(connection, head, strlen(head));
     while (ok) {
-        ok = send_all(connection, chunk, strlen(chunk));
+        ok = send_all(connection, chunk, sizeof(chunk));
     }
     return false;
 }

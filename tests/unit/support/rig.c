@@ -136,7 +136,7 @@ unsigned rig_count_troubles(struct rig *rig, const char *text) {
 
 /* ---- asking ------------------------------------------------------------------------------ */
 
-static void prepare(struct ask *ask) {
+void ask_prepare(struct ask *ask) {
     struct rig *rig = ask->rig;
     struct dk_keyed_hash begun;
     char name[256];
@@ -176,12 +176,12 @@ static void *resolve_in_thread(void *user) {
 }
 
 void ask_run(struct ask *ask) {
-    prepare(ask);
+    ask_prepare(ask);
     resolve(ask);
 }
 
 void ask_begin(struct ask *ask) {
-    prepare(ask);
+    ask_prepare(ask);
     assert_int_equal(pthread_create(&ask->thread, NULL, resolve_in_thread, ask), 0);
 }
 
@@ -222,7 +222,7 @@ enum dk_outcome rig_ask(struct rig *rig, const char *principal, const char *name
 
 struct dk_hit rig_cached(struct rig *rig, const char *principal, const char *name) {
     struct ask ask = {.rig = rig, .principal = principal, .exact = name};
-    prepare(&ask);
+    ask_prepare(&ask);
     struct dk_hit hit = ask_cached(&ask, 0);
     ask_clean_up(&ask);
     return hit;

@@ -61,6 +61,8 @@ struct ask {
     _Atomic bool ended;
 };
 
+/** Makes the misses without asking; part of the two that follow. */
+void ask_prepare(struct ask *ask);
 /** Asks in the test's own thread. */
 void ask_run(struct ask *ask);
 /** Asks in a thread; ask_join waits for its end. */
