@@ -13,6 +13,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.SortedMap;
 import java.util.TreeMap;
+import java.util.stream.Collectors;
 import org.apache.kafka.common.config.ConfigException;
 import org.apache.kafka.common.config.types.Password;
 import org.junit.jupiter.api.AfterEach;
@@ -70,6 +71,22 @@ class CoreTest {
         assertEquals(2, opa.questions());
         one.close();
         assertTrue(Asking.mayRead(other, request, "orders"));
+        other.close();
+    }
+
+    @Test
+    void aPrincipalIsEncodedForEachAuthorizerByItsOwnSettings() {
+        Map<String, Object> settings = Asking.settings(opa.url());
+        DoorkeeperAuthorizer one = Asking.started(settings);
+        settings.put("doorkeeper.question.fields", "none");
+        DoorkeeperAuthorizer other = Asking.started(settings);
+        Asking.Request alice = Asking.request("alice");
+        assertTrue(Asking.mayRead(one, alice, "orders"));
+        assertTrue(Asking.mayRead(other, alice, "orders"));
+        assertEquals(List.of(true, false), opa.inputs().stream()
+                .map(input -> input.at("/requests/0/client").has("listener"))
+                .collect(Collectors.toList()));
+        one.close();
         other.close();
     }
 
