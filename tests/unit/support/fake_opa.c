@@ -20,6 +20,7 @@ struct fake_opa {
     enum fault question_fault, poll_fault, poison;
     unsigned polls, requests, questions;
     char watched[64];
+    char token[64];
     unsigned seen_at;
     unsigned sizes[REQUESTS_MAX];
 };
@@ -247,6 +248,13 @@ static bool is_the_poll(const struct http_request *request) {
            (strstr(body, "\"requests\"") == NULL && strstr(body, "\"action\"") == NULL);
 }
 
+/* @locks opa->lock MUST be held */
+static bool shows_token(const struct fake_opa *opa, const struct http_request *request) {
+    char line[128];
+    snprintf(line, sizeof(line), "\r\nAuthorization: Bearer %s\r\n", opa->token);
+    return opa->token[0] == '\0' || strstr(request->head, line) != NULL;
+}
+
 static void handle(void *user, const struct http_request *request, struct http_reply *reply) {
     struct fake_opa *opa = user;
     struct dk_writer result;
@@ -258,6 +266,9 @@ static void handle(void *user, const struct http_request *request, struct http_r
         .watched = opa->watched,
         .fault = is_the_poll(request) ? opa->poll_fault : opa->question_fault,
     };
+    if (!shows_token(opa, request)) {
+        evaluation.fault = FAULT_STATUS_401;
+    }
     evaluate(&evaluation, request);
     count_locked(opa, &evaluation);
     enum fault poison = opa->poison;
@@ -276,11 +287,7 @@ static void handle(void *user, const struct http_request *request, struct http_r
     dk_writer_clean_up(&result);
 }
 
-struct fake_opa *fake_opa_start(void) {
-    return fake_opa_start_at(NULL);
-}
-
-struct fake_opa *fake_opa_start_at(const char *socket_path) {
+static struct fake_opa *start(const char *socket_path, const struct http_tls *tls) {
     struct fake_opa *opa = calloc(1, sizeof(*opa));
     if (opa == NULL) {
         return NULL;
@@ -290,12 +297,25 @@ struct fake_opa *fake_opa_start_at(const char *socket_path) {
     strcpy(opa->revision, "r1");
     opa->poison = FAULT_STATUS_500;
     opa->seen_at = FAKE_OPA_NEVER;
-    opa->server = http_server_start(socket_path, handle, opa);
+    opa->server = tls != NULL ? http_server_start_tls(tls, handle, opa)
+                              : http_server_start(socket_path, handle, opa);
     if (opa->server == NULL) {
         free(opa);
         return NULL;
     }
     return opa;
+}
+
+struct fake_opa *fake_opa_start(void) {
+    return start(NULL, NULL);
+}
+
+struct fake_opa *fake_opa_start_at(const char *socket_path) {
+    return start(socket_path, NULL);
+}
+
+struct fake_opa *fake_opa_start_tls(const struct http_tls *tls) {
+    return start(NULL, tls);
 }
 
 void fake_opa_stop(struct fake_opa *opa) {
@@ -325,6 +345,12 @@ void fake_opa_set_fault(struct fake_opa *opa, enum fault questions, enum fault p
     pthread_mutex_lock(&opa->lock);
     opa->question_fault = questions;
     opa->poll_fault = polls;
+    pthread_mutex_unlock(&opa->lock);
+}
+
+void fake_opa_demand_token(struct fake_opa *opa, const char *token) {
+    pthread_mutex_lock(&opa->lock);
+    snprintf(opa->token, sizeof(opa->token), "%s", token);
     pthread_mutex_unlock(&opa->lock);
 }
 

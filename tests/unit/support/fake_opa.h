@@ -40,6 +40,8 @@ const char *fault_name(enum fault fault);
 struct fake_opa *fake_opa_start(void);
 /** On a Unix socket, so that another one can take its place. */
 struct fake_opa *fake_opa_start_at(const char *socket_path);
+/** With TLS on a free port; the process ignores SIGPIPE from then on. */
+struct fake_opa *fake_opa_start_tls(const struct http_tls *tls);
 void fake_opa_stop(struct fake_opa *opa);
 /** Stops it in the middle of whatever it does: what is held gets no answer. */
 void fake_opa_kill(struct fake_opa *opa);
@@ -48,6 +50,8 @@ const char *fake_opa_url(const struct fake_opa *opa);
 /** NULL: answers carry no revision. "r1" at first. */
 void fake_opa_set_revision(struct fake_opa *opa, const char *revision);
 void fake_opa_set_fault(struct fake_opa *opa, enum fault questions, enum fault polls);
+/** Whoever shows another bearer token is answered with a 401; "" for any. */
+void fake_opa_demand_token(struct fake_opa *opa, const char *token);
 /** How a batch with a name that begins with "poison" fails: FAULT_STATUS_500, FAULT_UNDEFINED_RULE.
  */
 void fake_opa_set_poison(struct fake_opa *opa, enum fault fault);
