@@ -3,7 +3,10 @@ package io.doorkeeper.kafka;
 
 import org.apache.kafka.common.protocol.ApiKeys;
 
-/** What Kafka's requests are called. A number that this Kafka does not know is its own name. */
+/**
+ * What Kafka's requests are called. A number that this Kafka does not know is its own name. The
+ * table is Kafka's own, which it may change; nothing else of it is used.
+ */
 final class ApiNames {
     private ApiNames() {
     }

@@ -111,6 +111,7 @@ final class AuthorizeCall {
         return (answers[action] & NativeCore.ANSWER_OUTCOME_MASK) == NativeCore.ANSWER_ALLOW;
     }
 
+    /** The core decides this, too; here it spares encoding what nobody reads. */
     private boolean isAuditWanted(int mask, int action) {
         return isAllowed(action)
                 ? (mask & NativeCore.AUDIT_ALLOWED) != 0 && actions[action].logIfAllowed()

@@ -22,6 +22,7 @@ import org.apache.kafka.common.errors.SecurityDisabledException;
 import org.apache.kafka.common.resource.PatternType;
 import org.apache.kafka.common.resource.ResourcePattern;
 import org.apache.kafka.common.resource.ResourceType;
+import org.apache.kafka.common.security.auth.KafkaPrincipal;
 import org.apache.kafka.server.authorizer.AclCreateResult;
 import org.apache.kafka.server.authorizer.AclDeleteResult;
 import org.apache.kafka.server.authorizer.Action;
@@ -125,7 +126,7 @@ public class DoorkeeperAuthorizer implements Authorizer {
         AuthorizeCall call = CALL.get();
         call.begin(actions, named);
         try {
-            if (!isRefused(context)) {
+            if (!isRefused(context.principal())) {
                 call.decide(core, KnownContext.of(contexts, context), deadlineCapMs);
             }
             call.audit(core, context);
@@ -135,9 +136,9 @@ public class DoorkeeperAuthorizer implements Authorizer {
         }
     }
 
-    private static boolean isRefused(AuthorizableRequestContext context) {
-        return context.principal() instanceof DoorkeeperPrincipal
-                && ((DoorkeeperPrincipal) context.principal()).refused();
+    private static boolean isRefused(KafkaPrincipal principal) {
+        return principal instanceof DoorkeeperPrincipal
+                && ((DoorkeeperPrincipal) principal).refused();
     }
 
     private List<AuthorizationResult> deniedIfItFails(int count,

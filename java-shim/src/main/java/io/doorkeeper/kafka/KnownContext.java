@@ -3,6 +3,7 @@ package io.doorkeeper.kafka;
 
 import java.net.InetAddress;
 import java.util.Objects;
+import org.apache.kafka.common.security.auth.KafkaPrincipal;
 import org.apache.kafka.common.security.auth.SecurityProtocol;
 import org.apache.kafka.server.authorizer.AuthorizableRequestContext;
 
@@ -30,10 +31,11 @@ final class KnownContext {
 
     /** The context of a request: the one that its principal remembers, where that can be. */
     static KnownContext of(ContextEncoder encoder, AuthorizableRequestContext context) {
-        if (!(context.principal() instanceof DoorkeeperPrincipal) || encoder.variesByRequest()) {
+        KafkaPrincipal asking = context.principal();
+        if (!(asking instanceof DoorkeeperPrincipal) || encoder.variesByRequest()) {
             return new KnownContext(encoder, context, false);
         }
-        DoorkeeperPrincipal principal = (DoorkeeperPrincipal) context.principal();
+        DoorkeeperPrincipal principal = (DoorkeeperPrincipal) asking;
         Object memo = principal.memo();
         if (memo instanceof KnownContext && ((KnownContext) memo).isOf(encoder, context)) {
             return (KnownContext) memo;

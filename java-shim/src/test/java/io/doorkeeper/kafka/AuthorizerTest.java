@@ -6,6 +6,8 @@ import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import com.sun.management.ThreadMXBean;
+import java.lang.management.ManagementFactory;
 import java.util.ArrayList;
 import java.util.LinkedList;
 import java.util.List;
@@ -127,6 +129,24 @@ class AuthorizerTest {
         assertFalse(Asking.mayRead(authorizer, request, "unknown"));
         assertTrue(Asking.mayRead(authorizer, Asking.request("alice"), "orders"),
                 "another connection of the same client");
+    }
+
+    @Test
+    void hitsAllocateLittleMoreThanTheirResults() {
+        opa.allow((ask, name) -> true);
+        start();
+        Asking.Request request = Asking.request("alice");
+        List<Action> actions = Asking.read(topics(100));
+        ThreadMXBean memory = (ThreadMXBean) ManagementFactory.getThreadMXBean();
+        long thread = Thread.currentThread().getId();
+        int calls = 1000;
+        authorizer.authorize(request, actions);
+        long before = memory.getThreadAllocatedBytes(thread);
+        for (int i = 0; i < calls; i++) {
+            authorizer.authorize(request, actions);
+        }
+        long bytes = (memory.getThreadAllocatedBytes(thread) - before) / calls;
+        assertTrue(bytes < 1500, bytes + " bytes a call"); // one byte array a name would be 5600
     }
 
     @Test
