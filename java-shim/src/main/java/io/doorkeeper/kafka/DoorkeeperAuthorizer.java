@@ -8,9 +8,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionStage;
-import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicBoolean;
-import java.util.concurrent.atomic.AtomicLong;
 import java.util.function.Supplier;
 import java.util.stream.Collectors;
 import org.apache.kafka.common.Endpoint;
@@ -44,12 +42,12 @@ import org.apache.kafka.server.authorizer.AuthorizerServerInfo;
 public class DoorkeeperAuthorizer implements Authorizer {
     /** A slow answer here would stall the quorum, so a controller waits less. */
     private static final int CONTROLLER_DEADLINE_MS = 50;
-    private static final long FAILURE_LINES_APART_NANOS = TimeUnit.SECONDS.toNanos(10);
     private static final ThreadLocal<AuthorizeCall> CALL =
             ThreadLocal.withInitial(AuthorizeCall::new);
 
     private final AtomicBoolean closed = new AtomicBoolean();
-    private final AtomicLong nextFailureLineNanos = new AtomicLong(System.nanoTime());
+    private final RareLine failureLines = new RareLine();
+    private final RareLine refusalLines = new RareLine();
     private Listeners listeners;
     private volatile Core core;
     private volatile ContextEncoder contexts;
@@ -126,7 +124,9 @@ public class DoorkeeperAuthorizer implements Authorizer {
         AuthorizeCall call = CALL.get();
         call.begin(actions, named);
         try {
-            if (!isRefused(context.principal())) {
+            if (isRefused(context.principal())) {
+                sayWhyRefused((DoorkeeperPrincipal) context.principal());
+            } else {
                 call.decide(core, KnownContext.of(contexts, context), deadlineCapMs);
             }
             call.audit(core, context);
@@ -141,6 +141,13 @@ public class DoorkeeperAuthorizer implements Authorizer {
                 && ((DoorkeeperPrincipal) principal).refused();
     }
 
+    private void sayWhyRefused(DoorkeeperPrincipal principal) {
+        if (refusalLines.isDue()) {
+            core.log(NativeCore.LOG_WARN,
+                    principal + " is denied everything: " + principal.refusal());
+        }
+    }
+
     private List<AuthorizationResult> deniedIfItFails(int count,
                                                       Supplier<List<AuthorizationResult>> answer) {
         try {
@@ -151,18 +158,13 @@ public class DoorkeeperAuthorizer implements Authorizer {
         }
     }
 
-    /** By the scribe, like every line, and seldom: a client may be able to repeat it at will. */
     private void sayThatItFailed(Throwable e) {
         Core known = core;
-        long now = System.nanoTime();
-        long next = nextFailureLineNanos.get();
-        if (known == null || now - next < 0
-                || !nextFailureLineNanos.compareAndSet(next, now + FAILURE_LINES_APART_NANOS)) {
-            return;
+        if (known != null && failureLines.isDue()) {
+            StackTraceElement[] stack = e.getStackTrace();
+            known.log(NativeCore.LOG_ERROR, "a question could not be asked and was denied: " + e
+                    + (stack.length == 0 ? "" : " at " + stack[0]));
         }
-        StackTraceElement[] stack = e.getStackTrace();
-        known.log(NativeCore.LOG_ERROR, "a question could not be asked and was denied: " + e
-                + (stack.length == 0 ? "" : " at " + stack[0]));
     }
 
     /** Makes every cached decision unreachable. */

@@ -6,6 +6,7 @@ import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import ch.qos.logback.classic.Level;
 import com.sun.management.ThreadMXBean;
 import java.lang.management.ManagementFactory;
 import java.util.ArrayList;
@@ -207,12 +208,31 @@ class AuthorizerTest {
     }
 
     @Test
+    void whyAPrincipalIsRefusedIsSaidOnce() {
+        try (Lines lines = Lines.of("io.doorkeeper.kafka", Level.WARN)) {
+            start();
+            for (int i = 0; i < 100; i++) {
+                Asking.mayRead(authorizer, Asking.request(Asking.refused("eve")), "orders");
+            }
+            authorizer.close();
+            assertEquals(List.of("WARN User:eve is denied everything: for the test"),
+                    lines.texts());
+        }
+    }
+
+    @Test
     void whatGoesWrongInHereIsADenial() {
         opa.allow((ask, name) -> true);
         start();
         Asking.Request broken = Asking.request((KafkaPrincipal) null);
-        assertEquals(List.of(AuthorizationResult.DENIED, AuthorizationResult.DENIED),
-                authorizer.authorize(broken, Asking.read(List.of("a", "b"))));
+        try (Lines lines = Lines.of("io.doorkeeper.kafka", Level.ERROR)) {
+            for (int i = 0; i < 100; i++) {
+                assertEquals(List.of(AuthorizationResult.DENIED, AuthorizationResult.DENIED),
+                        authorizer.authorize(broken, Asking.read(List.of("a", "b"))));
+            }
+            lines.awaitLine("could not be asked and was denied: java.lang.NullPointerException");
+            assertEquals(1, lines.texts().size());
+        }
         assertEquals(AuthorizationResult.DENIED, authorizer.authorizeByResourceType(broken,
                 AclOperation.READ, ResourceType.TOPIC));
         assertEquals(List.of(AuthorizationResult.DENIED),
