@@ -151,7 +151,9 @@ void dk_writer_json_string(struct dk_writer *writer, struct dk_bytes text) {
         write_json_escape(writer, byte);
         start = i + 1;
     }
-    dk_writer_bytes(writer, (struct dk_bytes){text.ptr + start, text.len - start});
+    if (start < text.len) {
+        dk_writer_bytes(writer, (struct dk_bytes){text.ptr + start, text.len - start});
+    }
     dk_writer_text(writer, "\"");
 }
 

@@ -63,6 +63,9 @@ static void json_strings(void **state) {
     dk_writer_json_string(&writer, (struct dk_bytes){(const uint8_t *)"a\"b\\c\n\0d", 8});
     assert_true(
         dk_bytes_equal(dk_writer_view(&writer), dk_bytes_of("\"a\\\"b\\\\c\\u000a\\u0000d\"")));
+    dk_writer_reset(&writer);
+    dk_writer_json_string(&writer, (struct dk_bytes){NULL, 0});
+    assert_true(dk_bytes_equal(dk_writer_view(&writer), dk_bytes_of("\"\"")));
     dk_writer_clean_up(&writer);
 }
 
