@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 package io.doorkeeper.kafka;
 
-import java.util.Collection;
 import java.util.Collections;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionStage;
 import java.util.concurrent.atomic.AtomicBoolean;
@@ -69,15 +69,18 @@ public class DoorkeeperAuthorizer implements Authorizer {
      */
     @Override
     public Map<Endpoint, ? extends CompletionStage<Void>> start(AuthorizerServerInfo serverInfo) {
-        String clusterId = serverInfo.clusterResource().clusterId();
-        Collection<Endpoint> endpoints = serverInfo.endpoints();
-        core.setClusterId(clusterId == null ? "" : clusterId);
-        contexts = new ContextEncoder(core.fieldGroups(), clusterId == null ? "" : clusterId);
-        deadlineCapMs = listeners.areControllers(endpoints) ? CONTROLLER_DEADLINE_MS : 0;
+        String clusterId = Objects.toString(serverInfo.clusterResource().clusterId(), "");
+        core.setClusterId(clusterId);
+        contexts = new ContextEncoder(core.fieldGroups(), clusterId);
+        deadlineCapMs =
+                listeners.areControllers(serverInfo.endpoints()) ? CONTROLLER_DEADLINE_MS : 0;
+        return openings(serverInfo);
+    }
 
+    private Map<Endpoint, CompletableFuture<Void>> openings(AuthorizerServerInfo serverInfo) {
         CompletableFuture<Void> ready = new CompletableFuture<>();
         Map<Endpoint, CompletableFuture<Void>> started = new HashMap<>();
-        for (Endpoint endpoint : endpoints) {
+        for (Endpoint endpoint : serverInfo.endpoints()) {
             boolean now = listeners.isNeededByCluster(endpoint, serverInfo.earlyStartListeners());
             started.put(endpoint, now ? CompletableFuture.completedFuture(null) : ready);
         }

@@ -2,6 +2,7 @@
 package io.doorkeeper.kafka;
 
 import java.util.LinkedHashMap;
+import org.apache.kafka.common.MetricName;
 import org.apache.kafka.common.metrics.Gauge;
 import org.apache.kafka.common.metrics.Monitorable;
 import org.apache.kafka.common.metrics.PluginMetrics;
@@ -17,10 +18,10 @@ public final class MonitorableDoorkeeperAuthorizer extends DoorkeeperAuthorizer
         String[] namesAndHelps = metricNames();
         for (int i = 0; i < namesAndHelps.length; i += 2) {
             int which = i / 2;
+            MetricName name = metrics.metricName(namesAndHelps[i], namesAndHelps[i + 1],
+                    new LinkedHashMap<>());
             // A gauge may be read after close(), and shows 0 then.
-            metrics.addMetric(
-                    metrics.metricName(namesAndHelps[i], namesAndHelps[i + 1], new LinkedHashMap<>()),
-                    (Gauge<Long>) (config, nowMs) -> metric(which));
+            metrics.addMetric(name, (Gauge<Long>) (config, nowMs) -> metric(which));
         }
     }
 }

@@ -252,7 +252,8 @@ class AuthorizerTest {
         none.add(null);
         assertTrue(Asking.await(authorizer.createAcls(request, none).get(0)).exception()
                 .orElseThrow() instanceof SecurityDisabledException);
-        assertTrue(Asking.await(authorizer.deleteAcls(request, List.of(AclBindingFilter.ANY)).get(0))
+        assertTrue(Asking.await(
+                        authorizer.deleteAcls(request, List.of(AclBindingFilter.ANY)).get(0))
                 .exception().orElseThrow() instanceof SecurityDisabledException);
     }
 }

@@ -23,7 +23,8 @@ class MonitorableDoorkeeperAuthorizerTest {
 
     @Test
     void showsTheCoresCountersAlsoAfterTheEnd() {
-        try (StubOpa opa = new StubOpa().allow((ask, name) -> true); Metrics metrics = new Metrics()) {
+        try (StubOpa opa = new StubOpa().allow((ask, name) -> true);
+                Metrics metrics = new Metrics()) {
             MonitorableDoorkeeperAuthorizer authorizer = new MonitorableDoorkeeperAuthorizer();
             authorizer.configure(Asking.settings(opa.url()));
             authorizer.withPluginMetrics(new PluginMetricsImpl(metrics, Map.of("role", "broker")));

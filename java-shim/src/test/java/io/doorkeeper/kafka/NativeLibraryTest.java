@@ -111,9 +111,10 @@ class NativeLibraryTest {
 
     @Test
     void aLibraryOfAnotherReleaseIsNotTaken() throws Exception {
-        Path other = compile("int Java_io_doorkeeper_kafka_NativeCore_abiVersion(void *env, void *c)"
-                + " { return 99; }");
-        assertContains(refusal(plainJar(), other), other.toString(), "ABI version 99", "one release");
+        Path other = compile("int Java_io_doorkeeper_kafka_NativeCore_abiVersion(void *env,"
+                + " void *c) { return 99; }");
+        assertContains(refusal(plainJar(), other), other.toString(), "ABI version 99",
+                "one release");
     }
 
     @Test

@@ -145,8 +145,9 @@ class QuestionTest {
     void everyNameArrivesAsItIs(boolean withMemo) {
         startWithFields("none");
         Set<String> names = new LinkedHashSet<>(List.of("plain", "with space", "quote\"back\\slash",
-                "line\nbreak\ttab\u0001", "İ", "0", "?", "日本語", "𝄞", "\u202eevil", "a\u0000b", "é", "e\u0301",
-                "\ufffd", "\ud83d\ude00", "*", "x".repeat(249), "g".repeat(32 * 1024)));
+                "line\nbreak\ttab\u0001", "İ", "0", "?", "日本語", "𝄞", "\u202eevil", "a\u0000b",
+                "é", "e\u0301", "\ufffd", "\ud83d\ude00", "*",
+                "x".repeat(249), "g".repeat(32 * 1024)));
         KafkaPrincipal principal = withMemo
                 ? Asking.certified("alice") : new KafkaPrincipal("User", "alice");
         List<AuthorizationResult> results =

@@ -52,15 +52,17 @@ class RequestEncoderTest {
     }
 
     @ParameterizedTest
-    @ValueSource(strings = {"", "a", "1234567", "12345678", "123456789", "ü", "日本語", "İ0", "𝄞 \u0000?"})
+    @ValueSource(strings = {"", "a", "1234567", "12345678", "123456789", "ü", "日本語", "İ0",
+        "𝄞 \u0000?"})
     void namesAreUtf8AndPaddedWithZeros(String name) {
-        encoder.add(Asking.read("an earlier, longer name that leaves its bytes in the buffer"), true);
+        encoder.add(Asking.read("an earlier, longer name that leaves its bytes behind"), true);
         encoder.clear();
         assertTrue(encoder.add(Asking.read(name), true));
 
         byte[] utf8 = name.getBytes(StandardCharsets.UTF_8);
         byte[] record = encoded();
-        assertEquals(utf8.length, ByteBuffer.wrap(record).order(ByteOrder.LITTLE_ENDIAN).getInt(12));
+        assertEquals(utf8.length,
+                ByteBuffer.wrap(record).order(ByteOrder.LITTLE_ENDIAN).getInt(12));
         assertEquals(16 + (utf8.length + 7) / 8 * 8, record.length);
         byte[] padded = Arrays.copyOf(utf8, record.length - 16);
         assertArrayEquals(padded, Arrays.copyOfRange(record, 16, record.length));
