@@ -16,7 +16,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests" / "e2e"))
 
 from harness.clients import Client, tls_refusal  # noqa: E402
 from harness.jmx import counters  # noqa: E402
-from harness.kafka import Cluster, Settings  # noqa: E402
+from harness.kafka import VERSION, Cluster  # noqa: E402
 from harness.opa import Opa  # noqa: E402
 from harness.pki import Pki  # noqa: E402
 from harness.processes import wait_until  # noqa: E402
@@ -162,11 +162,10 @@ def run(arguments):
         opa.start()
         opa.publish("demo-1", GRANTS)
         print(f"OPA at {opa.url}, policy revision demo-1")
-        settings = Settings(authorizer="io.doorkeeper.kafka.MonitorableDoorkeeperAuthorizer")
-        cluster = Cluster(directory / "kafka", pki, opa.url, settings)
+        cluster = Cluster(directory / "kafka", pki, opa.url)
         ending.callback(cluster.stop)
         cluster.start()
-        print(f"Kafka {settings.version} at {cluster.bootstrap}: mutual TLS, guarded by Doorkeeper")
+        print(f"Kafka {VERSION} at {cluster.bootstrap}: mutual TLS, guarded by Doorkeeper")
         surprises = walk(cluster, opa, pki)
         if arguments.keep:
             keep(cluster, pki)
@@ -178,7 +177,8 @@ def main():
     parser = argparse.ArgumentParser(prog="./dev demo", description=__doc__)
     parser.add_argument("--keep", action="store_true", help="leave broker and OPA running")
     arguments = parser.parse_args()
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    for ending in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(ending, lambda number, _: sys.exit(128 + number))
     try:
         return run(arguments)
     except KeyboardInterrupt:

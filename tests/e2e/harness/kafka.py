@@ -3,7 +3,6 @@
 
 import base64
 import os
-import shutil
 import subprocess
 import uuid
 from dataclasses import dataclass, field
@@ -14,8 +13,8 @@ from .pki import MAPPING_RULES, Identity, Pki
 from .processes import Process, free_ports, is_listening, wait_until
 
 START_SECONDS = 120
-SHIM = REPOSITORY / "java-shim" / "target" / "doorkeeper.jar"
-LIBRARY = REPOSITORY / "build" / "dev" / "libdoorkeeper.so"
+# What `./dev package` writes: one jar, the library in it.
+DOORKEEPER = REPOSITORY / "dist" / "*"
 
 _LOGGING = """<?xml version="1.0" encoding="UTF-8"?>
 <Configuration status="WARN">
@@ -37,26 +36,28 @@ _LOGGING = """<?xml version="1.0" encoding="UTF-8"?>
 """
 
 
-def jars(version) -> Path:
-    """The directory of a version's jars; `./dev` fetches them."""
-    directory = REPOSITORY / ".dev" / f"kafka-{version}"
-    assert directory.is_dir(), f"{directory} is missing: run ./dev test"
-    return directory
+VERSION = os.environ.get("KAFKA_VERSION", "4.3.1")
+# Authorizers have metrics from Kafka 4.1 on.
+HAS_METRICS = tuple(map(int, VERSION.split(".")[:2])) >= (4, 1)
 
 
-def java(version, *arguments, main, memory="256m"):
-    classes = f"{jars(version)}/*:{SHIM}"
-    return ["java", f"-Xmx{memory}", *arguments, "-cp", classes, *main]
+def java(*flags, main, memory="256m"):
+    kafka = REPOSITORY / ".dev" / f"kafka-{VERSION}" / "*"
+    flags = [f"-Xmx{memory}", "-XX:TieredStopAtLevel=1", *flags]
+    return ["java", *flags, "-cp", f"{kafka}:{DOORKEEPER}", *main]
 
 
 @dataclass
 class Settings:
     """What differs between the nodes of the tests."""
 
-    version: str = os.environ.get("KAFKA_VERSION", "4.3.1")
-    authorizer: str = "io.doorkeeper.kafka.DoorkeeperAuthorizer"
-    extra: dict = field(default_factory=dict)
+    monitorable: bool = HAS_METRICS
     separate_controller: bool = False
+    extra: dict = field(default_factory=dict)
+
+    @property
+    def authorizer(self):
+        return f"io.doorkeeper.kafka.{'Monitorable' * self.monitorable}DoorkeeperAuthorizer"
 
 
 class Node:
@@ -100,7 +101,6 @@ class Node:
             "authorizer.class.name": cluster.settings.authorizer,
             "super.users": "User:broker;User:admin",
             "doorkeeper.opa.url": cluster.opa_url,
-            "doorkeeper.library.path": LIBRARY,
             "auto.create.topics.enable": "false",
             "offsets.topic.replication.factor": 1,
             "offsets.topic.num.partitions": 1,
@@ -129,8 +129,7 @@ class Node:
 
     def _java(self, main, *more_flags):
         logging = f"-Dlog4j2.configurationFile={self._logging}"
-        flags = ["-XX:TieredStopAtLevel=1", logging, *more_flags]
-        return java(self.cluster.settings.version, *flags, main=main, memory="400m")
+        return java(logging, *more_flags, main=main, memory="400m")
 
     def _jmx(self):
         """Readable on loopback by whoever is on this machine: these nodes hold nothing of worth."""
@@ -199,9 +198,14 @@ class Cluster:
         for node in reversed(self._nodes):
             node.stop()
 
-    def close(self):
-        self.stop()
-        shutil.rmtree(self.directory / "data", ignore_errors=True)
+    def wait_for_audit_line(self, *parts):
+        """The first line of the authorizer's log that holds all of these."""
+        return wait_until(
+            f"an audit line with {parts}",
+            lambda: next(
+                (line for line in self.broker.audit_lines() if all(p in line for p in parts)), None
+            ),
+        )
 
     def client_settings(self, identity: Identity):
         """Of librdkafka, so of confluent-kafka and kcat."""
@@ -227,7 +231,7 @@ class Cluster:
 
     def run_tool(self, main_class, *arguments, seconds=60, text=None):
         """One of Kafka's own tools; returns what it printed and its exit status."""
-        command = java(self.settings.version, main=[main_class, *arguments])
+        command = java(main=[main_class, *arguments])
         done = subprocess.run(
             [str(part) for part in command],
             stdout=subprocess.PIPE,
