@@ -114,6 +114,6 @@ def test_certificates_of_strangers_are_refused_by_tls(cluster, pki):
 @pytest.mark.smoke
 def test_decisions_are_written_to_kafkas_authorizer_log(cluster, client):
     client("eve").produce("secrets", b"x")
-    line = cluster.wait_for_audit_line("User:eve", "TOPIC:LITERAL:secrets")
+    line = cluster.broker.wait_for_audit_line("User:eve", "TOPIC:LITERAL:secrets")
     assert line.startswith("INFO Principal = User:eve is Denied operation = DESCRIBE from host")
     assert "outcome = DENY, source = opa, revision = authz=" in line

@@ -51,7 +51,7 @@ def test_a_fault_of_opa_lets_nobody_in_and_is_not_remembered(fault, proxy, broke
     epochs = counters(broken_cluster)["epochs"]
     proxy.break_with(fault)
     assert alice.produce(topic, b"during") == DENIED
-    line = broken_cluster.wait_for_audit_line(f"TOPIC:LITERAL:{topic}", "Denied")
+    line = broken_cluster.broker.wait_for_audit_line(f"TOPIC:LITERAL:{topic}", "Denied")
     assert re.search(r"outcome = (UNAVAILABLE|UNDEFINED), source = (opa|none)", line), line
     assert alice.produce("known", b"during") is None, "what is cached stays true"
     proxy.mend()

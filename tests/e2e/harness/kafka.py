@@ -153,6 +153,13 @@ class Node:
     def audit_lines(self):
         return _text(self.directory / "authorizer.log").splitlines()
 
+    def wait_for_audit_line(self, *parts):
+        """The first line of the authorizer's log that holds all of these."""
+        return wait_until(
+            f"an audit line with {parts}",
+            lambda: next((line for line in self.audit_lines() if all(p in line for p in parts)), None),
+        )
+
 
 class Cluster:
     """One broker; its controller in the same process, or in one of its own."""
@@ -197,15 +204,6 @@ class Cluster:
     def stop(self):
         for node in reversed(self._nodes):
             node.stop()
-
-    def wait_for_audit_line(self, *parts):
-        """The first line of the authorizer's log that holds all of these."""
-        return wait_until(
-            f"an audit line with {parts}",
-            lambda: next(
-                (line for line in self.broker.audit_lines() if all(p in line for p in parts)), None
-            ),
-        )
 
     def client_settings(self, identity: Identity):
         """Of librdkafka, so of confluent-kafka and kcat."""
