@@ -62,7 +62,8 @@ def epochs(cluster):
 
 
 def test_without_opa_nodes_start_and_super_users_work(cluster, alice, admin):
-    assert f"OPA was not ready within {START_WAIT_MS} ms" in cluster.broker.log_text()
+    warning = f"OPA was not ready within {START_WAIT_MS} ms"
+    wait_until("the broker says so", lambda: warning in cluster.broker.log_text())
     for topic in ["orders", "more"]:
         assert admin.create_topic(topic) is None
     assert alice.produce("orders", b"x") == DENIED
