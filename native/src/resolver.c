@@ -98,7 +98,8 @@ static enum dk_error make_parts(struct dk_resolver *resolver, struct dk_error_te
         error = make_requests(resolver);
     }
     if (error == DK_OK) {
-        error = dk_flights_init(&resolver->flights, (size_t)resolver->config->queue_entries);
+        error = dk_flights_init(&resolver->flights, resolver->cache,
+                                (size_t)resolver->config->queue_entries);
     }
     if (error != DK_OK) {
         return dk_fail(why, error, "the resolver: %s", dk_strerror(error));

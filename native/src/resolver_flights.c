@@ -4,6 +4,8 @@
  *
  *  1. A flight stands in `table` from when it is opened until it ends, so a key has one flight at
  *     most. The key covers the epoch: a call never finds a flight of another epoch than its own.
+ *     Its decision is in the cache before it ends, and who finds no flight looks there again: what
+ *     is cached is not asked a second time.
  *  2. A flight is either in its principal's queue (`sent` false) or owned by the I/O thread, which
  *     took it out. Only the I/O thread ends flights, save dk_flights_fail_queued's.
  *  3. A principal is in the ring exactly while its queue is not empty.
@@ -18,6 +20,8 @@
  * without the mutex.
  */
 #include "resolver_flights.h"
+
+#include "doorkeeper/clock.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -58,8 +62,10 @@ static void table_remove(struct table *table, struct table_node *node) {
     }
 }
 
-enum dk_error dk_flights_init(struct flights *flights, size_t max_flights) {
+enum dk_error dk_flights_init(struct flights *flights, struct dk_cache *cache,
+                              size_t max_flights) {
     memset(flights, 0, sizeof(*flights));
+    flights->cache = cache;
     flights->max_flights = max_flights;
     flights->max_of_principal = max_flights / 4 > 0 ? max_flights / 4 : 1;
     enum dk_error error = dk_hash_key_init(&flights->hash_key);
@@ -277,6 +283,17 @@ static void link_miss(struct flight *flight, struct link *link, struct waiter *w
     }
 }
 
+/* A flight that ended between the caller's look into the cache and now left its answer there. */
+static bool is_answered_meanwhile(struct flights *flights, struct dk_miss *miss) {
+    struct dk_hit hit = dk_cache_lookup(flights->cache, miss->key, dk_clock_coarse_ms());
+    if (hit.lookup != DK_LOOKUP_FRESH) {
+        return false;
+    }
+    miss->outcome = hit.outcome;
+    miss->source = DK_SOURCE_CACHE;
+    return true;
+}
+
 struct opened dk_flights_open(struct flights *flights, struct call *call, struct waiter *waiter,
                               struct dk_miss *misses, uint64_t epoch, int64_t deadline_ms,
                               int64_t least_ms) {
@@ -286,6 +303,8 @@ struct opened dk_flights_open(struct flights *flights, struct call *call, struct
         struct flight *flight = (struct flight *)*place;
         if (flight != NULL) {
             result.joined++;
+        } else if (is_answered_meanwhile(flights, &misses[i])) {
+            continue;
         } else {
             flight = open_flight(flights, call, i, place, misses[i].key);
             if (flight == NULL) {

@@ -80,7 +80,6 @@ struct call {
     struct dk_context context;
     struct flight *flights;
     struct link *links;
-    size_t flights_used;
     size_t count;
 };
 
@@ -89,6 +88,7 @@ struct flights {
     struct table principals; /**< by principal_key */
     struct principal *ring;  /**< those with a queue, next to be served first */
     struct dk_hash_key hash_key;
+    struct dk_cache *cache; /**< where answers are put before their flights end */
     size_t max_flights, max_of_principal;
     size_t count;  /**< queued or under way */
     size_t queued; /**< in a principal's queue */
@@ -98,7 +98,8 @@ struct flights {
 /** What all calls together may hold; one principal at most a quarter of it. */
 #define DK_FLIGHT_BYTES_MAX ((size_t)64 * 1024 * 1024)
 
-DK_WARN_UNUSED enum dk_error dk_flights_init(struct flights *flights, size_t max_flights);
+DK_WARN_UNUSED enum dk_error dk_flights_init(struct flights *flights, struct dk_cache *cache,
+                                             size_t max_flights);
 /** Every flight must have ended. */
 void dk_flights_clean_up(struct flights *flights);
 size_t dk_flights_memory_bytes(const struct flights *flights);
@@ -113,8 +114,9 @@ void dk_call_release(struct flights *flights, struct call *call);
 struct opened {
     size_t opened, joined, refused;
 };
-/** Links every miss to a flight, open already or opened now; `least_ms`: the least deadline of a
- *  flight, `deadline_ms`: the waiter's. */
+/** Links every miss to a flight, open already or opened now, unless its answer has come into the
+ *  cache since it was missed there. `least_ms`: the least deadline of a flight, `deadline_ms`: the
+ *  waiter's. */
 struct opened dk_flights_open(struct flights *flights, struct call *call, struct waiter *waiter,
                               struct dk_miss *misses, uint64_t epoch, int64_t deadline_ms,
                               int64_t least_ms);

@@ -48,7 +48,8 @@ struct dk_miss {
     struct dk_hash128 key; /**< of the action under the call's epoch */
     struct dk_action action;
     enum dk_outcome outcome; /**< written */
-    enum dk_source source;   /**< written: opa, or none where nobody could be asked */
+    enum dk_source source;   /**< written: opa; cache, if somebody else's answer came meanwhile; or
+                                  none, where nobody could be asked */
 };
 
 /**
