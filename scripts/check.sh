@@ -53,6 +53,8 @@ static_analysis() {
     # ctuuninitvar takes a function that fills its caller's memory for one that reads it.
     cppcheck --quiet --std=c11 --enable=warning,portability --suppress=ctuuninitvar \
         --error-exitcode=1 -Inative/include native jni
+    say "SpotBugs"
+    maven -q -f java-shim/pom.xml compile spotbugs:check
     say "shellcheck"
     shellcheck -x "${scripts[@]}"
 }

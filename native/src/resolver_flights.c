@@ -62,8 +62,7 @@ static void table_remove(struct table *table, struct table_node *node) {
     }
 }
 
-enum dk_error dk_flights_init(struct flights *flights, struct dk_cache *cache,
-                              size_t max_flights) {
+enum dk_error dk_flights_init(struct flights *flights, struct dk_cache *cache, size_t max_flights) {
     memset(flights, 0, sizeof(*flights));
     flights->cache = cache;
     flights->max_flights = max_flights;
