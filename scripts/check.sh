@@ -2,10 +2,6 @@
 # SPDX-License-Identifier: Apache-2.0
 # The parts of ./dev check. CLANG is the version that setup_check found.
 
-# HotSpot uses SIGSEGV for itself, and its memory is not ours to watch.
-export ASAN_OPTIONS=handle_segv=0:detect_leaks=0
-export TSAN_OPTIONS=handle_segv=0:report_signal_unsafe=0:ignore_noninstrumented_modules=1
-
 sanitizers() {
     local preset runtime
     for preset in asan tsan; do
@@ -14,7 +10,10 @@ sanitizers() {
         runtime=$("clang-$CLANG" -print-file-name="libclang_rt.$preset-$(uname -m).so")
         LD_LIBRARY_PATH=$(dirname "$runtime") unit_tests "$preset"
         say "JVM tests: $preset"
-        maven -f java-shim/pom.xml test "-Ddoorkeeper.test.preload=$runtime" \
+        # HotSpot uses SIGSEGV for itself, and its memory is not ours to watch.
+        ASAN_OPTIONS=handle_segv=0:detect_leaks=0 \
+            TSAN_OPTIONS=handle_segv=0:report_signal_unsafe=0:ignore_noninstrumented_modules=1 \
+            jvm_tests "-Ddoorkeeper.test.preload=$runtime" \
             "-Ddoorkeeper.library.path=$PWD/build/$preset/libdoorkeeper.so"
     done
 }
@@ -33,6 +32,8 @@ fuzz() {
             "$corpus" "tests/fuzz/corpus/$name"
         rm -rf "$corpus"
     done
+    say "fuzz: principals on the wire"
+    jvm_tests -Dtest=PrincipalSerdeFuzzTest -Ddoorkeeper.fuzz.runs=1000000
 }
 
 static_analysis() {

@@ -69,7 +69,7 @@ container_story() {
     fi
     compose+=(-p "doorkeeper-check-$$" -f docker/compose.yaml)
     export DOORKEEPER_IMAGE=$image OPA_IMAGE=$opa_image
-    timeout 600 "${compose[@]}" up --exit-code-from story || status=$?
+    timeout 600 "${compose[@]}" run --rm -T story || status=$?
     "${compose[@]}" down -v >/dev/null 2>&1 || true
     return "$status"
 }

@@ -280,6 +280,12 @@ static bool set_pem(CURL *easy, CURLoption option, const struct dk_http *http, i
     return curl_easy_setopt(easy, option, &blob) == CURLE_OK;
 }
 
+/* The given CAs alone: libcurl would look into the system's directory as well. */
+static bool set_ca(CURL *easy, const struct dk_http *http) {
+    return http->pem_len[PEM_CA] == 0 || (set_pem(easy, CURLOPT_CAINFO_BLOB, http, PEM_CA) &&
+                                          set_text(easy, CURLOPT_CAPATH, NULL));
+}
+
 static bool set_up_transport(CURL *easy, const struct dk_http *http) {
     return set_text(easy, CURLOPT_PROTOCOLS_STR, "http,https") &&
            set_long(easy, CURLOPT_FOLLOWLOCATION, 0) && set_text(easy, CURLOPT_PROXY, "") &&
@@ -288,8 +294,7 @@ static bool set_up_transport(CURL *easy, const struct dk_http *http) {
            set_long(easy, CURLOPT_TCP_NODELAY, 1) && set_long(easy, CURLOPT_TCP_KEEPALIVE, 1) &&
            set_long(easy, CURLOPT_SSLVERSION, CURL_SSLVERSION_TLSv1_2) &&
            set_long(easy, CURLOPT_SSL_VERIFYPEER, 1) && set_long(easy, CURLOPT_SSL_VERIFYHOST, 2) &&
-           set_pem(easy, CURLOPT_CAINFO_BLOB, http, PEM_CA) &&
-           set_pem(easy, CURLOPT_SSLCERT_BLOB, http, PEM_CERTIFICATE) &&
+           set_ca(easy, http) && set_pem(easy, CURLOPT_SSLCERT_BLOB, http, PEM_CERTIFICATE) &&
            set_pem(easy, CURLOPT_SSLKEY_BLOB, http, PEM_KEY) &&
            (http->socket_path == NULL ||
             set_text(easy, CURLOPT_UNIX_SOCKET_PATH, http->socket_path));

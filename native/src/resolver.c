@@ -6,7 +6,8 @@
  *     has its invariants). It is never held over I/O. The breaker is a lone atomic flag.
  *  2. A call never waits longer than its deadline: it waits on a condition of its own, for a time
  *     that is fixed before it begins to wait, whatever the I/O thread does.
- *  3. At most `waiting_threads` threads wait for their full deadline; further ones SHORT_WAIT_MS.
+ *  3. At most `waiting_threads` threads wait for their full deadline, of one principal half of
+ *     them; further ones SHORT_WAIT_MS.
  *     While the breaker is open nobody waits at all.
  *  4. Misses begin as DK_UNAVAILABLE; only the answer to their own flight changes that.
  *  5. A flight lives on without its waiters: an answer that comes late fills the cache, under the
@@ -196,7 +197,7 @@ void dk_resolver_stop(struct dk_resolver *resolver) {
 
 size_t dk_resolver_memory_bytes(const struct dk_resolver *resolver) {
     size_t request = sizeof(struct request) + sizeof(struct group) +
-                     resolver->batch_max * sizeof(struct dk_opa_question) + BODY_KEPT + ANSWER_MAX;
+                     resolver->batch_max * sizeof(struct dk_opa_question) + BODY_MAX + ANSWER_MAX;
     return sizeof(*resolver) + dk_flights_memory_bytes(&resolver->flights) +
            resolver->request_count * request;
 }
@@ -248,7 +249,8 @@ static void say_queue_full(struct dk_resolver *resolver) {
 
 static void say_waiting_full(struct dk_resolver *resolver) {
     dk_say(resolver, TROUBLE_WAITING, DK_LOG_WARN,
-           "%lld threads wait for OPA (doorkeeper.waiting.threads): further calls wait %d ms",
+           "%lld threads wait for OPA (doorkeeper.waiting.threads), or half of them for one "
+           "principal: further calls wait %d ms",
            (long long)resolver->config->waiting_threads, SHORT_WAIT_MS);
 }
 
@@ -257,22 +259,34 @@ struct attempt {
     bool reached_deadline;
 };
 
+/* Whether this call may wait for its full deadline: nobody's slow questions take every thread.
+ * @locks the mutex MUST be held */
+static bool may_wait_fully(const struct dk_resolver *resolver, const struct call *call) {
+    int64_t threads = resolver->config->waiting_threads;
+    return resolver->waiting < threads && call->principal->waiting < (threads + 1) / 2;
+}
+
+static void count_waiting(struct dk_resolver *resolver, const struct call *call, int64_t change) {
+    resolver->waiting += change;
+    call->principal->waiting += change;
+}
+
 /* @locks the mutex MUST be held */
 static struct attempt resolve_locked(struct dk_resolver *resolver, struct call *call,
                                      struct waiter *waiter, struct dk_miss *misses, uint64_t epoch,
                                      int64_t deadline_ms) {
     struct attempt attempt = {0, false};
     int64_t now_ms = dk_clock_ms();
-    bool waits_fully = resolver->waiting < resolver->config->waiting_threads;
+    bool waits_fully = may_wait_fully(resolver, call);
     if (!waits_fully && deadline_ms > now_ms + SHORT_WAIT_MS) {
         deadline_ms = now_ms + SHORT_WAIT_MS;
     }
-    resolver->waiting += waits_fully ? 1 : 0;
+    count_waiting(resolver, call, waits_fully ? 1 : 0);
     struct opened opened = open_flights(resolver, call, waiter, misses, epoch, deadline_ms, now_ms);
     attempt.refused = opened.refused;
     wait_for_answers(resolver, waiter, deadline_ms);
     dk_flights_leave(call);
-    resolver->waiting -= waits_fully ? 1 : 0;
+    count_waiting(resolver, call, waits_fully ? -1 : 0);
     if (waiter->pending > 0 && !resolver->stopped) {
         attempt.reached_deadline = waits_fully;
         attempt.refused += waits_fully ? 0 : waiter->pending;

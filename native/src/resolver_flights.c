@@ -27,6 +27,8 @@
 #include <string.h>
 #include <utlist.h>
 
+#define PRINCIPAL_BYTES_MAX (DK_FLIGHT_BYTES_MAX / 4)
+
 /* ---- the table --------------------------------------------------------------------------- */
 
 static enum dk_error table_init(struct table *table, size_t entries) {
@@ -129,18 +131,18 @@ static void move_action(const struct dk_action *from, const uint8_t *hashed,
     out->name.ptr = hashed + (from->name.ptr - from->hashed.ptr);
 }
 
-/* 0 if it is over the cap. */
+/* 0 if it is over what one principal may hold. */
 static size_t call_size(const struct dk_context *context, const struct dk_miss *misses,
                         size_t count) {
     const size_t each = sizeof(struct flight) + sizeof(struct link);
-    if (count > DK_FLIGHT_BYTES_MAX / each) {
+    if (count > PRINCIPAL_BYTES_MAX / each) {
         return 0;
     }
     size_t size = sizeof(struct call) + count * each + context->record.len;
-    for (size_t i = 0; i < count && size <= DK_FLIGHT_BYTES_MAX; i++) {
+    for (size_t i = 0; i < count && size <= PRINCIPAL_BYTES_MAX; i++) {
         size += misses[i].action.hashed.len;
     }
-    return size <= DK_FLIGHT_BYTES_MAX ? size : 0;
+    return size <= PRINCIPAL_BYTES_MAX ? size : 0;
 }
 
 _Static_assert(sizeof(struct call) % _Alignof(struct flight) == 0, "flights follow the call");
@@ -199,7 +201,7 @@ bool dk_flights_admit(struct flights *flights, struct call *call) {
     if (principal == NULL) {
         return false;
     }
-    if (call->bytes > DK_FLIGHT_BYTES_MAX / 4 - principal->bytes) {
+    if (call->bytes > PRINCIPAL_BYTES_MAX - principal->bytes) {
         drop_principal_without_calls(flights, principal);
         return false;
     }

@@ -64,6 +64,7 @@ struct principal {
     size_t calls;
     size_t flights; /**< queued or under way */
     size_t bytes;
+    int64_t waiting; /**< threads that wait their full deadline */
 };
 
 /**

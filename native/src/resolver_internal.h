@@ -19,8 +19,8 @@
 
 /** Of an answer: 5,000 indices are 30 KB, the rest is room for provenance. */
 #define ANSWER_MAX ((size_t)1024 * 1024)
-/** Of a request. */
-#define BODY_MAX ((size_t)16 * 1024 * 1024)
+/** Of a request: room for one question with the largest context and name, at their worst. */
+#define BODY_MAX ((size_t)4 * 1024 * 1024)
 /** A body that grew larger is given back once it was sent. */
 #define BODY_KEPT ((size_t)256 * 1024)
 

@@ -273,7 +273,7 @@ static void beyond_the_waiting_threads_calls_wait_a_moment_only(void **state) {
     fake_opa_close_gate(rig->opa);
     for (size_t i = 0; i < 2; i++) {
         waiting[i] =
-            (struct ask){.rig = rig, .principal = "alice", .exact = i == 0 ? "ok-0" : "ok-1"};
+            (struct ask){.rig = rig, .principal = i == 0 ? "alice" : "carol", .exact = "ok-0"};
         ask_begin(&waiting[i]);
         WAIT_UNTIL(dk_resolver_open(rig->resolver) == i + 1);
     }

@@ -36,7 +36,7 @@ DK_WARN_UNUSED enum dk_error dk_resolver_new(const struct dk_resolver_parts *par
                                              struct dk_resolver **out, struct dk_error_text *why);
 /** After dk_resolver_run has returned and no call is under way. NULL is allowed. */
 void dk_resolver_destroy(struct dk_resolver *resolver);
-/** What it holds at most while no request is larger than usual, the queue's budget included. */
+/** What it holds at most, the queue's budget included; curl's own buffers are not counted. */
 size_t dk_resolver_memory_bytes(const struct dk_resolver *resolver);
 
 /** The I/O thread's body: returns after dk_resolver_stop. Calls nobody outside the core. */

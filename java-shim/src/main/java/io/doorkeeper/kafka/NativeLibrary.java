@@ -41,9 +41,9 @@ final class NativeLibrary {
      *     that was loaded
      */
     static synchronized void load(Map<String, ?> configs) {
-        Object setting = configs.get(PATH_SETTING);
-        if (setting != null && !setting.toString().isBlank()) {
-            loadExplicit(setting.toString().trim());
+        String path = Settings.text(configs, PATH_SETTING);
+        if (!path.isEmpty()) {
+            loadExplicit(path);
         } else if (origin == null) {
             loadFound();
         }
@@ -131,6 +131,8 @@ final class NativeLibrary {
             System.load(file.toAbsolutePath().toString());
         } catch (UnsatisfiedLinkError e) {
             throw new ConfigException(from + " could not be loaded: " + e.getMessage() + advice);
+        } catch (NoSuchMethodError e) {
+            throw ofAnotherRelease(from, "has other methods than this jar (" + e.getMessage() + ")");
         }
         checkAbi(from);
         origin = from;
@@ -144,8 +146,13 @@ final class NativeLibrary {
             throw new ConfigException(from + " is not Doorkeeper's library");
         }
         if (version != NativeCore.ABI_VERSION) {
-            throw new ConfigException(from + " has ABI version " + version + ", this jar needs "
-                    + NativeCore.ABI_VERSION + ": install the jar and the library of one release");
+            throw ofAnotherRelease(from, "has ABI version " + version + ", this jar needs "
+                    + NativeCore.ABI_VERSION);
         }
+    }
+
+    private static ConfigException ofAnotherRelease(String from, String difference) {
+        return new ConfigException(
+                from + " " + difference + ": install the jar and the library of one release");
     }
 }

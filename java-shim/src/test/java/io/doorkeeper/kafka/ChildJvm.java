@@ -29,6 +29,12 @@ final class ChildJvm {
         return this;
     }
 
+    /** Runs the JVM by this command, which gets the JVM's command line as its arguments. */
+    ChildJvm under(String... wrapper) {
+        command.addAll(0, Arrays.asList(wrapper));
+        return this;
+    }
+
     /** The exit status. What it printed is in {@link #output}. */
     int run(String classPath, Class<?> main, String... arguments) throws Exception {
         List<String> whole = new ArrayList<>(command);

@@ -10,15 +10,14 @@ import java.net.URL;
 import java.net.URLClassLoader;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.util.Arrays;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
-import java.util.Optional;
 import java.util.concurrent.TimeUnit;
 import java.util.stream.Collectors;
 import java.util.stream.Stream;
 import org.apache.kafka.common.config.ConfigException;
+import org.apache.kafka.common.config.types.Password;
 import org.apache.kafka.server.authorizer.Authorizer;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -75,11 +74,13 @@ class NativeLibraryTest {
         return Files.writeString(directory.resolve(name), text);
     }
 
-    /** Compiles a library of one line of C. */
+    /** Compiles a library of a few lines of C. */
     private Path compile(String source) throws Exception {
         Path compiled = directory.resolve("libother.so");
-        ProcessBuilder compiler = new ProcessBuilder("cc", "-shared", "-fPIC", "-o",
-                compiled.toString(), file("other.c", source).toString()).inheritIO();
+        String headers = System.getProperty("java.home") + "/include";
+        ProcessBuilder compiler = new ProcessBuilder("cc", "-shared", "-fPIC", "-I" + headers,
+                "-I" + headers + "/linux", "-o", compiled.toString(),
+                file("other.c", source).toString()).inheritIO();
         compiler.environment().remove("LD_PRELOAD");
         Process process = compiler.start();
         assertTrue(process.waitFor(Asking.PATIENCE_S, TimeUnit.SECONDS));
@@ -115,6 +116,27 @@ class NativeLibraryTest {
                 + " void *c) { return 99; }");
         assertContains(refusal(plainJar(), other), other.toString(), "ABI version 99",
                 "one release");
+    }
+
+    @Test
+    void aLibraryWithOtherMethodsIsOfAnotherRelease() throws Exception {
+        Path other = compile("#include <jni.h>\n"
+                + "static void gone(void) {}\n"
+                + "jint JNI_OnLoad(JavaVM *vm, void *reserved) {\n"
+                + "    JNIEnv *env;\n"
+                + "    JNINativeMethod method = {\"goneMethod\", \"()V\", (void *)gone};\n"
+                + "    (*vm)->GetEnv(vm, (void **)&env, JNI_VERSION_1_8);\n"
+                + "    jclass c = (*env)->FindClass(env, \"io/doorkeeper/kafka/NativeCore\");\n"
+                + "    (*env)->RegisterNatives(env, c, &method, 1);\n"
+                + "    return JNI_VERSION_1_8;\n"
+                + "}\n");
+        assertContains(refusal(plainJar(), other), other.toString(), "goneMethod", "one release");
+    }
+
+    @Test
+    void thePathMayBeOfAnyType() throws Exception {
+        String missing = directory.resolve("missing.so").toString();
+        assertContains(refusal(plainJar(), new Password(missing)), missing);
     }
 
     @Test
@@ -183,20 +205,19 @@ class NativeLibraryTest {
 
     @Test
     void aNoexecDirectoryIsExplained() throws Exception {
-        Optional<Path> noexec = writableNoexecMount();
-        assumeTrue(noexec.isPresent(), "this machine mounts nothing writable noexec");
+        assumeTrue(canMount(), "this machine lets nobody mount in a namespace of their own");
         Path jar = Jars.write(directory.resolve("doorkeeper.jar"), library);
-        assertContains(loadInChild(jar, noexec.get()), noexec.get().toString(), "noexec",
+        Path noexec = Files.createDirectory(directory.resolve("noexec"));
+        ChildJvm child = new ChildJvm(directory).with("-Djava.io.tmpdir=" + noexec)
+                .under("unshare", "-rm", "sh", "-c",
+                        "mount -t tmpfs -o noexec none " + noexec + " && exec \"$@\"", "sh");
+        assertEquals(0, child.run(ChildJvm.classPathWith(jar), Load.class), child.output());
+        assertContains(child.output(), noexec.toString(), "mounted noexec",
                 "doorkeeper.library.path");
     }
 
-    private static Optional<Path> writableNoexecMount() throws Exception {
-        return Files.readAllLines(Path.of("/proc/mounts")).stream()
-                .map(line -> line.split(" "))
-                .filter(mount -> Arrays.asList(mount[3].split(",")).contains("noexec"))
-                .map(mount -> Path.of(mount[1]))
-                .filter(path -> path.startsWith("/dev/shm") || path.startsWith("/run"))
-                .filter(Files::isWritable)
-                .findFirst();
+    private static boolean canMount() throws Exception {
+        Process process = new ProcessBuilder("unshare", "-rm", "true").start();
+        return process.waitFor(Asking.PATIENCE_S, TimeUnit.SECONDS) && process.exitValue() == 0;
     }
 }
