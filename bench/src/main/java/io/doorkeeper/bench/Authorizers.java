@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: Apache-2.0
+package io.doorkeeper.bench;
+
+import io.doorkeeper.kafka.MonitorableDoorkeeperAuthorizer;
+import java.util.HashMap;
+import java.util.Map;
+import java.util.stream.IntStream;
+import java.util.stream.Stream;
+import org.apache.kafka.common.Uuid;
+import org.apache.kafka.common.acl.AclOperation;
+import org.apache.kafka.common.acl.AclPermissionType;
+import org.apache.kafka.common.resource.PatternType;
+import org.apache.kafka.common.resource.ResourcePattern;
+import org.apache.kafka.common.resource.ResourceType;
+import org.apache.kafka.metadata.authorizer.StandardAcl;
+import org.apache.kafka.metadata.authorizer.StandardAuthorizer;
+import org.openpolicyagent.kafka.OpaAuthorizer;
+
+/** The authorizers that are compared, each with the settings that its figures are for. */
+final class Authorizers {
+    /** Neither cache may forget while it is measured; the plugin's default, too. */
+    private static final int TTL_S = 3600;
+    /** A machine that is slow for a moment must not end the run. */
+    private static final int DEADLINE_MS = 2000;
+
+    private Authorizers() {
+    }
+
+    static OpenAuthorizer open(Column column, int topics, String opaUrl, String library) {
+        return switch (column) {
+            case DOORKEEPER -> doorkeeper(opaUrl, library);
+            case PLUGIN -> plugin(opaUrl);
+            case LITERAL_ACLS -> standard(literalNames(topics));
+            case WILDCARD_ACL -> standard(Stream.of(ResourcePattern.WILDCARD_RESOURCE));
+            case ALWAYS_ALLOW -> new OpenAuthorizer(new AlwaysAllow(), Map.of());
+        };
+    }
+
+    static OpenAuthorizer doorkeeper(String opaUrl, String library) {
+        return new OpenAuthorizer(new MonitorableDoorkeeperAuthorizer(),
+                doorkeeperSettings(opaUrl, library));
+    }
+
+    static Map<String, String> doorkeeperSettings(String opaUrl, String library) {
+        return Map.of(
+                "doorkeeper.library.path", library,
+                "doorkeeper.opa.url", opaUrl,
+                "doorkeeper.cache.ttl.allow.ms", String.valueOf(1000 * TTL_S),
+                "doorkeeper.deadline.ms", String.valueOf(DEADLINE_MS));
+    }
+
+    static OpenAuthorizer plugin(String opaUrl) {
+        return new OpenAuthorizer(new OpaAuthorizer(), Map.of(
+                "opa.authorizer.url", opaUrl + "/v1/data/bench/plugin/allow",
+                "opa.authorizer.cache.expire.after.seconds", String.valueOf(TTL_S),
+                // As many as Doorkeeper's default; by its own it would forget half of them.
+                "opa.authorizer.cache.maximum.size", "262144"));
+    }
+
+    private static OpenAuthorizer standard(Stream<String> topics) {
+        Map<Uuid, StandardAcl> acls = new HashMap<>();
+        topics.forEach(topic -> acls.put(Uuid.randomUuid(), mayRead(topic)));
+        StandardAuthorizer authorizer = new StandardAuthorizer();
+        authorizer.loadSnapshot(acls);
+        authorizer.completeInitialLoad();
+        return new OpenAuthorizer(authorizer, Map.of("node.id", "1"));
+    }
+
+    private static StandardAcl mayRead(String topic) {
+        return new StandardAcl(ResourceType.TOPIC, topic, PatternType.LITERAL,
+                Requests.CLIENT.toString(), "*", AclOperation.READ, AclPermissionType.ALLOW);
+    }
+
+    private static Stream<String> literalNames(int topics) {
+        Requests requests = new Requests(Requests.CLIENT);
+        return IntStream.range(0, topics).mapToObj(requests::topic);
+    }
+}

@@ -1,0 +1,21 @@
+// SPDX-License-Identifier: Apache-2.0
+package io.doorkeeper.bench;
+
+import java.util.Arrays;
+
+/** What is left of many samples. The minimum is what the noise of the machine touched least. */
+record Spread(double min, double median) {
+    static Spread of(double[] samples) {
+        double[] sorted = samples.clone();
+        Arrays.sort(sorted);
+        int middle = sorted.length / 2;
+        double median = sorted.length % 2 == 1
+                ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2;
+        return new Spread(sorted[0], median);
+    }
+
+    /** How often {@code other} fits into this: minimum by minimum, median by median. */
+    Spread times(Spread other) {
+        return new Spread(min / other.min, median / other.median);
+    }
+}
