@@ -14,7 +14,7 @@
 #include <string.h>
 
 /* Raised with every change to a native method's signature or to a record's format. */
-#define ABI_VERSION 1
+#define ABI_VERSION 2
 
 #define STACK_REQUEST_MAX 16384
 #define REQUEST_MAX (64 * 1024 * 1024)
@@ -23,7 +23,13 @@
 #define WAIT_READY_MAX_MS (INT64_C(24) * 3600 * 1000)
 
 enum probe_result { PROBE_STALE = -1, PROBE_REFUSED = -2 };
-enum setting { SETTING_FIELDS = 0, SETTING_START_WAIT_MS = 1, SETTING_PROBE_MAX = 2 };
+enum setting {
+    SETTING_FIELDS = 0,
+    SETTING_START_WAIT_MS = 1,
+    SETTING_PROBE_MAX = 2,
+    SETTING_LET_RETRY = 3,
+    SETTING_FETCH_PAUSE_MS = 4,
+};
 
 /* JNI wants "modified UTF-8", which has no characters of four bytes. */
 static void put_question_marks(char *text) {
@@ -192,6 +198,12 @@ static jlong JNICALL setting(JNIEnv *env, jclass class, jlong core, jint which) 
         break;
     case SETTING_PROBE_MAX:
         value = DK_PROBE_MAX;
+        break;
+    case SETTING_LET_RETRY:
+        value = (config->on_unavailable & DK_LET_RETRY) != 0;
+        break;
+    case SETTING_FETCH_PAUSE_MS:
+        value = config->fetch_pause_ms;
         break;
     }
     core_table_leave(core);

@@ -33,7 +33,7 @@ struct dk_authorizer {
 
 /* What a call decided, added to the shared counters once. */
 struct tally {
-    size_t rules, hits, misses, allowed, denied, undefined, unavailable;
+    size_t rules, hits, misses, allowed, denied, stale, undefined, unavailable;
 };
 
 static void say_memory(struct dk_authorizer *authorizer) {
@@ -60,7 +60,11 @@ static enum dk_error new_resolver(struct dk_authorizer *authorizer, struct dk_er
 
 /* Makes the parts in the order in which they need each other. */
 static enum dk_error make_parts(struct dk_authorizer *authorizer, struct dk_error_text *why) {
-    struct dk_cache_options cache_options = {(uint64_t)authorizer->config.cache_entries, 0};
+    bool keeps_stale = (authorizer->config.on_unavailable & DK_USE_STALE) != 0;
+    struct dk_cache_options cache_options = {
+        .entries = (uint64_t)authorizer->config.cache_entries,
+        .stale_window_ms = keeps_stale ? authorizer->config.stale_max_ms : 0,
+    };
     enum dk_error error = dk_token_watch_init(&authorizer->token, &authorizer->config, why);
     if (error == DK_OK) {
         error = dk_hash_key_init(&authorizer->hash_key);
@@ -231,6 +235,7 @@ static void count_tally(struct dk_authorizer *authorizer, const struct tally *ta
     count(authorizer, DK_METRIC_MISSES, tally->misses);
     count(authorizer, DK_METRIC_ALLOWED, tally->allowed);
     count(authorizer, DK_METRIC_DENIED, tally->denied);
+    count(authorizer, DK_METRIC_STALE, tally->stale);
     count(authorizer, DK_METRIC_UNDEFINED, tally->undefined);
     count(authorizer, DK_METRIC_UNAVAILABLE, tally->unavailable);
 }
@@ -376,6 +381,22 @@ static size_t look_up(struct dk_authorizer *authorizer, struct dk_miss *asked, s
     return misses;
 }
 
+/* What has no answer gets the last known one. Where the rule is off, the cache has no stale window
+ * and finds nothing. */
+static void use_stale(struct dk_authorizer *authorizer, struct dk_miss *misses, size_t count) {
+    int64_t now_ms = dk_clock_coarse_ms();
+    for (size_t i = 0; i < count; i++) {
+        if (misses[i].outcome == DK_ALLOW || misses[i].outcome == DK_DENY) {
+            continue;
+        }
+        struct dk_hit hit = dk_cache_lookup(authorizer->cache, misses[i].key, now_ms);
+        if (hit.lookup != DK_LOOKUP_MISS) {
+            misses[i].outcome = hit.outcome;
+            misses[i].source = hit.lookup == DK_LOOKUP_STALE ? DK_SOURCE_STALE : DK_SOURCE_CACHE;
+        }
+    }
+}
+
 /* Every DK_ANSWER_MISS gets the outcome of its miss. */
 static void fill_in(const struct dk_miss *misses, dk_answer *answers, size_t actions) {
     size_t next = 0;
@@ -393,6 +414,7 @@ static void count_answers(struct dk_authorizer *authorizer, const dk_answer *ans
     for (size_t i = 0; i < actions; i++) {
         enum dk_outcome outcome = DK_ANSWER_OUTCOME(answers[i]);
         tally.allowed += outcome == DK_ALLOW;
+        tally.stale += DK_ANSWER_SOURCE(answers[i]) == DK_SOURCE_STALE;
         tally.undefined += outcome == DK_UNDEFINED;
         tally.unavailable += outcome == DK_UNAVAILABLE;
     }
@@ -413,6 +435,7 @@ static void ask(struct dk_authorizer *authorizer, const struct dk_context *conte
     size_t misses = look_up(authorizer, asked, actions, answers);
     if (misses > 0) {
         dk_resolver_resolve(authorizer->resolver, context, asked, misses, epoch, deadline_ms);
+        use_stale(authorizer, asked, misses);
         fill_in(asked, answers, actions);
     }
     count_answers(authorizer, answers, actions, misses);

@@ -216,8 +216,6 @@ static bool is_right_text(enum setting_type type, struct dk_bytes value) {
         return is_rule(value);
     case SETTING_OPTIONAL_RULE:
         return value.len == 0 || is_rule(value);
-    case SETTING_DENY:
-        return dk_bytes_equal(value, dk_bytes_of("deny"));
     default:
         return true;
     }
@@ -260,6 +258,30 @@ static void read_fields(struct reader *reader, const struct setting_row *row,
             return;
         }
         reader->out->question_fields |= group;
+    } while (rest.len > 0);
+}
+
+/* The order is fixed, because no other has a use: what is retried or denied never comes to the next
+ * rule. */
+static void read_on_unavailable(struct reader *reader, const struct setting_row *row,
+                                struct dk_bytes value) {
+    static const struct {
+        const char *name;
+        uint32_t flag;
+    } rules[] = {{"stale", DK_USE_STALE}, {"retry", DK_LET_RETRY}, {"deny", 0}};
+    struct dk_bytes rest = value;
+    size_t next = 0;
+    reader->out->on_unavailable = 0;
+    do {
+        struct dk_bytes name = take_part(&rest, ',');
+        while (next < 3 && !dk_bytes_equal(name, dk_bytes_of(rules[next].name))) {
+            next++;
+        }
+        if (next == 3) {
+            report_value(reader, row, value, "");
+            return;
+        }
+        reader->out->on_unavailable |= rules[next++].flag;
     } while (rest.len > 0);
 }
 
@@ -316,6 +338,9 @@ static void read_value(struct reader *reader, const struct setting_row *row,
     case SETTING_FIELDS:
         read_fields(reader, row, value);
         return;
+    case SETTING_ON_UNAVAILABLE:
+        read_on_unavailable(reader, row, value);
+        return;
     case SETTING_PRINCIPALS:
         read_principals(reader, row, value);
         return;
@@ -323,7 +348,6 @@ static void read_value(struct reader *reader, const struct setting_row *row,
     case SETTING_RULE:
     case SETTING_OPTIONAL_RULE:
     case SETTING_FILE:
-    case SETTING_DENY:
         read_text(reader, row, value);
         return;
     }

@@ -88,9 +88,23 @@ const struct setting_row setting_rows[] = {
      "`certificate` (serial, validity, SHA-256), `listener` (and whether a broker forwarded the "
      "request), `protocol`, `address`, `client_id`, `api`.",
      "subject,listener,address"},
-    {"doorkeeper.on.unavailable", SETTING_DENY, MEMBER(on_unavailable), "deny", NULL, 0, 0,
-     "What a client gets where OPA gave no valid answer in time. There is no way to allow.",
-     "deny"},
+    {"doorkeeper.on.unavailable", SETTING_ON_UNAVAILABLE, 0, "stale,retry,deny", NULL, 0, 0,
+     "What is done where OPA gave no valid answer in time; the first that applies. `stale`: what "
+     "was "
+     "allowed last is allowed still, up to `doorkeeper.stale.max.ms` past its TTL. `retry`: the "
+     "request fails with an error after which clients of its kind ask again by themselves. `deny`: "
+     "the client is told that it is not authorized. There is no way to allow what was not allowed "
+     "before. `outages.md` says what each client sees.",
+     "stale,deny"},
+    {"doorkeeper.stale.max.ms", SETTING_NUMBER, MEMBER(stale_max_ms), "3600000", NULL, 0, 604800000,
+     "How long past its TTL an ALLOW may still be used while OPA gives no valid answer. Only where "
+     "`doorkeeper.on.unavailable` has `stale`. A new revision ends it at once.",
+     "86400000"},
+    {"doorkeeper.fetch.pause.ms", SETTING_NUMBER, MEMBER(fetch_pause_ms), "3000", NULL, 0, 60000,
+     "A client that asks for records while nobody can say whether it may would ask again at once, "
+     "thousands of times a second, whatever error it gets. With `retry` and the principal builder "
+     "its connections are closed instead for this long. 0: never.",
+     "1000"},
     {"doorkeeper.library.path", SETTING_FILE, MEMBER(library_path), "",
      "beside the jar, then a private temporary directory", 0, 0,
      "The native library, `libdoorkeeper.so`. Only needed where it lies neither beside the jar "
@@ -125,7 +139,8 @@ uint32_t setting_field_group(struct dk_bytes name) {
 }
 
 bool setting_is_text(enum setting_type type) {
-    return type != SETTING_NUMBER && type != SETTING_FIELDS && type != SETTING_PRINCIPALS;
+    return type != SETTING_NUMBER && type != SETTING_FIELDS && type != SETTING_ON_UNAVAILABLE &&
+           type != SETTING_PRINCIPALS;
 }
 
 void setting_expected(const struct setting_row *row, char out[SETTING_EXPECTED_MAX]) {
@@ -148,8 +163,8 @@ void setting_expected(const struct setting_row *row, char out[SETTING_EXPECTED_M
     case SETTING_FILE:
         text = "the path of a file, or nothing";
         break;
-    case SETTING_DENY:
-        text = "deny";
+    case SETTING_ON_UNAVAILABLE:
+        text = "some of stale, retry and deny, in this order, separated by commas";
         break;
     case SETTING_FIELDS:
         text = "none, or some of subject, certificate, listener, protocol, address, client_id and "

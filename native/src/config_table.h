@@ -14,15 +14,15 @@ enum setting_type {
     SETTING_RULE, /* the path of a rule in OPA */
     SETTING_OPTIONAL_RULE,
     SETTING_FILE,
-    SETTING_DENY, /* a choice with one value */
     SETTING_FIELDS,
+    SETTING_ON_UNAVAILABLE,
     SETTING_PRINCIPALS,
 };
 
 struct setting_row {
     const char *name;
     enum setting_type type;
-    size_t offset; /* of the member of struct dk_config; not read for fields and principals */
+    size_t offset;             /* of the member of struct dk_config; not read for lists of words */
     const char *fallback;      /* NULL: made from other settings */
     const char *fallback_note; /* for people, where `fallback` says too little; may be NULL */
     int64_t min, max;          /* of numbers */

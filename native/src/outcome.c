@@ -25,6 +25,8 @@ const char *dk_source_name(enum dk_source source) {
         return "cache";
     case DK_SOURCE_OPA:
         return "opa";
+    case DK_SOURCE_STALE:
+        return "stale";
     }
     return "none";
 }

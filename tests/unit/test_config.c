@@ -70,7 +70,7 @@ static void defaults(void **state) {
     assert_string_equal(config->opa_ca_file, "");
     assert_string_equal(config->opa_certificate_file, "");
     assert_string_equal(config->opa_key_file, "");
-    assert_string_equal(config->on_unavailable, "deny");
+    assert_int_equal(config->on_unavailable, DK_USE_STALE | DK_LET_RETRY);
     assert_string_equal(config->library_path, "");
     assert_int_equal(config->question_fields, DK_GROUP_SUBJECT | DK_GROUP_LISTENER);
     assert_int_equal(config->super_user_count, 0);
@@ -115,6 +115,8 @@ static const struct {
     {"doorkeeper.queue.entries", MEMBER(queue_entries), 64, 65536, 1048576},
     {"doorkeeper.waiting.threads", MEMBER(waiting_threads), 1, 4, 10000},
     {"doorkeeper.start.wait.ms", MEMBER(start_wait_ms), 0, 10000, 600000},
+    {"doorkeeper.stale.max.ms", MEMBER(stale_max_ms), 0, 3600000, 604800000},
+    {"doorkeeper.fetch.pause.ms", MEMBER(fetch_pause_ms), 0, 3000, 60000},
     {"num.io.threads", MEMBER(num_io_threads), 1, 8, 2147483647},
 };
 
@@ -304,13 +306,33 @@ static void a_zero_byte_ends_no_value(void **state) {
                                   "file, or nothing");
 }
 
-static void nothing_allows_while_opa_is_unavailable(void **state) {
+#define UNAVAILABLE_EXPECTED                                                                       \
+    "expected some of stale, retry and deny, in this order, separated by commas"
+
+static void nothing_allows_anew_while_opa_is_unavailable(void **state) {
     (void)state;
-    expect_taken("doorkeeper.on.unavailable", "deny");
-    static const char *const wrong[] = {"allow", "", "DENY", "deny,allow", "stale"};
+    static const struct {
+        const char *value;
+        uint32_t rules;
+    } right[] = {
+        {"deny", 0},
+        {"stale", DK_USE_STALE},
+        {"retry,deny", DK_LET_RETRY},
+        {"stale, deny", DK_USE_STALE},
+        {"stale,retry", DK_USE_STALE | DK_LET_RETRY},
+    };
+    static const char *const wrong[] = {"allow",       "",           "DENY",      "deny,allow",
+                                        "retry,stale", "deny,stale", "deny,deny", "stale,,deny"};
+    for (size_t i = 0; i < COUNT_OF(right); i++) {
+        struct parsed parsed = PARSE("doorkeeper.on.unavailable", right[i].value);
+        assert_int_equal(parsed.error, DK_OK);
+        assert_int_equal(parsed.config.on_unavailable, right[i].rules);
+        dk_config_clean_up(&parsed.config);
+    }
     for (size_t i = 0; i < COUNT_OF(wrong); i++) {
         char text[256];
-        snprintf(text, sizeof(text), "doorkeeper.on.unavailable=%s: expected deny", wrong[i]);
+        snprintf(text, sizeof(text), "doorkeeper.on.unavailable=%s: " UNAVAILABLE_EXPECTED,
+                 wrong[i]);
         expect_refused("doorkeeper.on.unavailable", wrong[i], text);
     }
 }
@@ -573,7 +595,7 @@ int main(void) {
         cmocka_unit_test(rules),
         cmocka_unit_test(file_names_hold_no_control_characters),
         cmocka_unit_test(a_zero_byte_ends_no_value),
-        cmocka_unit_test(nothing_allows_while_opa_is_unavailable),
+        cmocka_unit_test(nothing_allows_anew_while_opa_is_unavailable),
         cmocka_unit_test(fields),
         cmocka_unit_test(wrong_fields_are_named),
         cmocka_unit_test(super_users_are_trimmed),

@@ -21,13 +21,13 @@ struct dk_authorizer;
 
 #define DK_PROBE_MAX 128u
 
-/** One action's answer: outcome in bits 0-1, source in bits 2-3. 0 is "denied by nobody". */
+/** One action's answer: outcome in bits 0-1, source in bits 2-4. 0 is "denied by nobody". */
 typedef uint8_t dk_answer;
 #define DK_ANSWER(outcome, source) ((dk_answer)((outcome) | ((source) << 2)))
 #define DK_ANSWER_OUTCOME(answer) ((enum dk_outcome)((answer) & 3))
-#define DK_ANSWER_SOURCE(answer) ((enum dk_source)(((answer) >> 2) & 3))
+#define DK_ANSWER_SOURCE(answer) ((enum dk_source)(((answer) >> 2) & 7))
 /** Only in answers of dk_authorizer_probe: the cache does not know. Not an allow. */
-#define DK_ANSWER_MISS ((dk_answer)0x10)
+#define DK_ANSWER_MISS ((dk_answer)0x20)
 
 /**
  * `config` is taken over (moved), also on failure. Reads the files that the settings name, and
@@ -77,7 +77,9 @@ DK_WARN_UNUSED enum dk_error dk_authorizer_probe(struct dk_authorizer *authorize
 
 /**
  * Any thread but the I/O thread. Decides `count` actions, waiting for OPA where need be: at most
- * doorkeeper.deadline.ms plus 50 µs an action, 2 s, and `deadline_cap_ms` (0: no cap). `request`
+ * doorkeeper.deadline.ms plus 50 µs an action, 2 s, and `deadline_cap_ms` (0: no cap). What has no
+ * answer then is the last known allow where doorkeeper.on.unavailable says so, or keeps its outcome
+ * for the caller to deal with. `request`
  * holds exactly `count` actions and `answers` has room for as many; at most DK_AUTHORIZE_MAX. On
  * any error (DK_ERR_MALFORMED, DK_ERR_TOO_LARGE, DK_ERR_MEMORY) every answer is a denial.
  */

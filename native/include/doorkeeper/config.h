@@ -25,6 +25,12 @@ enum dk_field_group {
     DK_GROUP_API = 1 << 6,
 };
 
+/** What is done where there is no valid answer; denied what none of these applies to. */
+enum dk_on_unavailable {
+    DK_USE_STALE = 1 << 0, /**< the last known allow, up to stale_max_ms past its TTL */
+    DK_LET_RETRY = 1 << 1, /**< an error that makes the client ask again: the Java side's part */
+};
+
 /** Parsed, checked settings. Strings are owned, never NULL, empty where nothing is set. */
 struct dk_config {
     char *opa_url;        /**< http://…, https://… or unix:/path */
@@ -46,9 +52,11 @@ struct dk_config {
     int64_t waiting_threads; /**< default: half of num_io_threads, at least 1 */
     int64_t start_wait_ms;
     uint32_t question_fields; /**< of enum dk_field_group */
-    char *on_unavailable;     /**< "deny" */
-    char *library_path;       /**< read by the Java side before this library is there */
-    char **super_users;       /**< "User:CN=broker,O=Org", trimmed; Kafka's own super.users */
+    uint32_t on_unavailable;  /**< of enum dk_on_unavailable */
+    int64_t stale_max_ms;
+    int64_t fetch_pause_ms;
+    char *library_path; /**< read by the Java side before this library is there */
+    char **super_users; /**< "User:CN=broker,O=Org", trimmed; Kafka's own super.users */
     size_t super_user_count;
     int64_t num_io_threads; /**< Kafka's own */
 };

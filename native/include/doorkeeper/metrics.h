@@ -22,6 +22,7 @@
     X(QUESTIONS, "questions", "questions put to OPA")                                              \
     X(REQUESTS, "opa-requests", "HTTP requests sent to OPA, polls not counted")                    \
     X(POLLS, "opa-polls", "readiness and revision polls")                                          \
+    X(STALE, "stale", "actions allowed past their TTL, because OPA gave no valid answer")          \
     X(UNDEFINED, "undefined", "actions that OPA left undefined")                                   \
     X(UNAVAILABLE, "unavailable", "actions without a valid answer in time")                        \
     X(TIMEOUTS, "timeouts", "calls that reached their deadline")                                   \

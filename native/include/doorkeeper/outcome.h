@@ -19,9 +19,10 @@ enum dk_source {
     DK_SOURCE_RULE = 1, /**< a local rule: super user, expired certificate */
     DK_SOURCE_CACHE = 2,
     DK_SOURCE_OPA = 3,
+    DK_SOURCE_STALE = 4, /**< the last known allow, past its TTL, because there was no answer */
 };
 
-/** "DENY", "ALLOW", ... and "none", "rule", "cache", "opa". Never NULL. */
+/** "DENY", "ALLOW", ... and "none", "rule", "cache", "opa", "stale". Never NULL. */
 const char *dk_outcome_name(enum dk_outcome outcome);
 const char *dk_source_name(enum dk_source source);
 

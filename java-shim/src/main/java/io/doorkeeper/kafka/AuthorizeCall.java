@@ -26,6 +26,7 @@ final class AuthorizeCall {
     /** The actions that are still to be asked. */
     private int[] open = new int[0];
     private int openCount;
+    private boolean undecided;
     /** The actions of the native call at hand, and what it answered. */
     private int[] asked = new int[0];
     private byte[] replies = new byte[0];
@@ -35,6 +36,7 @@ final class AuthorizeCall {
         this.actions = actions;
         this.named = named;
         openCount = 0;
+        undecided = false;
         if (answers.length < actions.length) {
             makeRoom(Math.max(actions.length, ROOM_MIN));
         }
@@ -69,6 +71,11 @@ final class AuthorizeCall {
         if (openCount > 0) {
             ask(core, context, deadlineCapMs);
         }
+    }
+
+    /** Whether there is an action that nobody decided. */
+    boolean isUndecided() {
+        return undecided;
     }
 
     List<AuthorizationResult> results() {
@@ -176,6 +183,7 @@ final class AuthorizeCall {
         if (count > 0 && core.authorize(context.record(), request, count, deadlineCapMs, replies)) {
             for (int i = 0; i < count; i++) {
                 answers[asked[i]] = replies[i];
+                undecided |= (replies[i] & NativeCore.ANSWER_UNDECIDED) != 0;
             }
         }
     }

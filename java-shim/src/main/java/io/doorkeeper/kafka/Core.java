@@ -23,6 +23,8 @@ final class Core {
     private final int fieldGroups;
     private final int probeMax;
     private final long startWaitMs;
+    private final boolean letsRetry;
+    private final long fetchPauseMs;
     private final Scribe scribe;
     private final Thread scribeThread;
     private final Thread ioThread;
@@ -34,6 +36,8 @@ final class Core {
         this.fieldGroups = (int) NativeCore.setting(handle, NativeCore.SETTING_FIELDS);
         this.probeMax = (int) NativeCore.setting(handle, NativeCore.SETTING_PROBE_MAX);
         this.startWaitMs = NativeCore.setting(handle, NativeCore.SETTING_START_WAIT_MS);
+        this.letsRetry = NativeCore.setting(handle, NativeCore.SETTING_LET_RETRY) != 0;
+        this.fetchPauseMs = NativeCore.setting(handle, NativeCore.SETTING_FETCH_PAUSE_MS);
         this.scribe = new Scribe(handle);
         this.scribeThread = daemon("doorkeeper-scribe", scribe);
         this.ioThread = daemon("doorkeeper-io", () -> NativeCore.run(handle));
@@ -116,6 +120,16 @@ final class Core {
 
     long startWaitMs() {
         return startWaitMs;
+    }
+
+    /** Whether a client may be told to ask again where there is no decision. */
+    boolean letsRetry() {
+        return letsRetry;
+    }
+
+    /** How long a client is kept away whose fetch has no decision; 0: not at all. */
+    long fetchPauseMs() {
+        return fetchPauseMs;
     }
 
     /** Which audit lines somebody reads: {@link NativeCore#AUDIT_DENIED} and so on. */

@@ -16,6 +16,7 @@ import org.apache.kafka.common.acl.AclBinding;
 import org.apache.kafka.common.acl.AclBindingFilter;
 import org.apache.kafka.common.acl.AclOperation;
 import org.apache.kafka.common.errors.ApiException;
+import org.apache.kafka.common.errors.KafkaStorageException;
 import org.apache.kafka.common.errors.SecurityDisabledException;
 import org.apache.kafka.common.resource.PatternType;
 import org.apache.kafka.common.resource.ResourcePattern;
@@ -34,8 +35,10 @@ import org.apache.kafka.server.authorizer.AuthorizerServerInfo;
  * and controllers from Kafka 3.9 on. From 4.1 on, {@link MonitorableDoorkeeperAuthorizer} is the
  * same with metrics.
  *
- * <p>It allows only what the core allows: whatever goes wrong here, a question is denied (an error
- * of the JVM itself, as lack of memory, is passed on, which fails the request). All methods but
+ * <p>It allows only what the core allows. Where nobody decided, the request fails with an error
+ * after which the client asks again, if doorkeeper.on.unavailable says so. Whatever goes wrong here,
+ * a question is denied (an error of the JVM itself, as lack of memory, is passed on, which fails the
+ * request). All methods but
  * {@code configure} and {@code start} may be called by any thread, also while and after
  * {@link #close} runs; a core that is closed denies.
  */
@@ -133,10 +136,23 @@ public class DoorkeeperAuthorizer implements Authorizer {
                 call.decide(core, KnownContext.of(contexts, context), deadlineCapMs);
             }
             call.audit(core, context);
+            if (core.letsRetry() && call.isUndecided()) {
+                throw retriable(context);
+            }
             return call.results();
         } finally {
             call.end();
         }
+    }
+
+    /** A whole request fails, also where only some of its actions have no decision: a list that is
+     *  shorter than the truth would be taken for the truth. */
+    private ApiException retriable(AuthorizableRequestContext context) {
+        ApiException error = RetriableErrors.of(context.requestType());
+        if (error instanceof KafkaStorageException) {
+            FetchPause.begin(context.principal(), core.fetchPauseMs());
+        }
+        return error;
     }
 
     private static boolean isRefused(KafkaPrincipal principal) {
@@ -155,6 +171,8 @@ public class DoorkeeperAuthorizer implements Authorizer {
                                                       Supplier<List<AuthorizationResult>> answer) {
         try {
             return answer.get();
+        } catch (ApiException e) {
+            throw e; // for the client to ask again
         } catch (RuntimeException | LinkageError e) {
             sayThatItFailed(e);
             return Collections.nCopies(count, AuthorizationResult.DENIED);

@@ -49,6 +49,12 @@ public final class DoorkeeperPrincipalBuilder
         if (listener == null) {
             listener = context.listenerName();
         }
+        KafkaPrincipal principal = principalOf(context);
+        FetchPause.check(principal);
+        return principal;
+    }
+
+    private KafkaPrincipal principalOf(AuthenticationContext context) {
         if (!(context instanceof SslAuthenticationContext)) {
             return names().build(context);
         }

@@ -11,12 +11,14 @@ package io.doorkeeper.kafka;
  */
 final class NativeCore {
     /** Raised with every change to a signature or record, here and in native_core.c. */
-    static final int ABI_VERSION = 1;
+    static final int ABI_VERSION = 2;
 
     /** For {@link #setting}. */
     static final int SETTING_FIELDS = 0;
     static final int SETTING_START_WAIT_MS = 1;
     static final int SETTING_PROBE_MAX = 2;
+    static final int SETTING_LET_RETRY = 3;
+    static final int SETTING_FETCH_PAUSE_MS = 4;
 
     /** What {@link #probe} returns instead of a number of actions. */
     static final int PROBE_STALE = -1;
@@ -24,7 +26,9 @@ final class NativeCore {
     /** An answer: the outcome in the low bits; the rest says where it came from. */
     static final int ANSWER_OUTCOME_MASK = 3;
     static final int ANSWER_ALLOW = 1;
-    static final byte ANSWER_MISS = 0x10;
+    /** In an outcome: there is no decision, UNDEFINED or UNAVAILABLE. */
+    static final int ANSWER_UNDECIDED = 2;
+    static final byte ANSWER_MISS = 0x20;
 
     /** For {@link #setAudit}: which audit lines somebody reads. */
     static final int AUDIT_DENIED = 1;

@@ -45,6 +45,7 @@ final class Asking {
         settings.put("doorkeeper.waiting.threads", "64");
         settings.put("doorkeeper.cache.entries", "65536");
         settings.put("doorkeeper.opa.poll.interval.ms", "100");
+        settings.put("doorkeeper.on.unavailable", "deny");
         settings.put("controller.listener.names", "CONTROLLER");
         settings.put("inter.broker.listener.name", "INTERNAL");
         return settings;
@@ -147,6 +148,7 @@ final class Asking {
         SecurityProtocol protocol = SecurityProtocol.SSL;
         InetAddress address = InetAddress.getLoopbackAddress();
         String clientId = "a client";
+        int requestType = ApiKeys.FETCH.id;
 
         private Request(KafkaPrincipal principal) {
             this.principal = principal;
@@ -174,7 +176,7 @@ final class Asking {
 
         @Override
         public int requestType() {
-            return ApiKeys.FETCH.id;
+            return requestType;
         }
 
         @Override
