@@ -539,6 +539,9 @@ uint64_t dk_authorizer_metric(const struct dk_authorizer *authorizer, enum dk_me
     if (metric == DK_METRIC_LOG_DROPPED) {
         return dk_log_dropped(authorizer->log);
     }
+    if (metric == DK_METRIC_BREAKER) {
+        return dk_resolver_breaker_state(authorizer->resolver);
+    }
     return dk_metrics_read(authorizer->metrics, metric);
 }
 

@@ -30,7 +30,9 @@
     X(FAILURES, "opa-failures", "HTTP requests to OPA that failed or were not understood")         \
     X(SPLITS, "batch-splits", "batches asked again in halves")                                     \
     X(EPOCHS, "epochs", "times every cached decision was made unreachable")                        \
+    X(UNREACHABLE, "unreachable-decisions", "decisions put into the cache before an epoch ended")  \
     X(OPA_MICROS, "opa-time-us", "microseconds spent waiting for OPA's answers, summed")           \
+    X(BREAKER, "breaker", "circuit breaker now: 0 closed, 1 half-open, 2 open")                    \
     X(LOG_DROPPED, "log-dropped", "log lines lost to a full ring")
 
 enum dk_metric {
