@@ -16,6 +16,8 @@
 #define DEADLINE_MAX_MS 2000
 #define ACTIONS_PER_DEADLINE_MS 20 /* 50 µs each */
 #define TOKEN_LOOK_MS 1000
+/* A decision is asked for anew in the last quarter of its TTL. */
+#define LATE_PART 4
 
 struct dk_authorizer {
     struct dk_config config;
@@ -64,6 +66,8 @@ static enum dk_error make_parts(struct dk_authorizer *authorizer, struct dk_erro
     struct dk_cache_options cache_options = {
         .entries = (uint64_t)authorizer->config.cache_entries,
         .stale_window_ms = keeps_stale ? authorizer->config.stale_max_ms : 0,
+        .late_allow_ms = authorizer->config.cache_ttl_allow_ms / LATE_PART,
+        .late_deny_ms = authorizer->config.cache_ttl_deny_ms / LATE_PART,
     };
     enum dk_error error = dk_token_watch_init(&authorizer->token, &authorizer->config, why);
     if (error == DK_OK) {
@@ -277,7 +281,7 @@ static dk_answer answer_of_hit(struct dk_hit hit) {
 
 static enum dk_error probe_cache(struct dk_authorizer *authorizer,
                                  const struct dk_keyed_hash *begun, struct dk_bytes request,
-                                 dk_answer *answers, size_t *actions, size_t *not_allowed) {
+                                 dk_answer *answers, struct dk_probed *out) {
     struct dk_hash128 keys[DK_PROBE_MAX];
     size_t n;
     enum dk_error error = make_keys(authorizer, begun, request, keys, &n);
@@ -285,24 +289,25 @@ static enum dk_error probe_cache(struct dk_authorizer *authorizer,
         return error;
     }
     int64_t now_ms = dk_clock_coarse_ms();
-    size_t allowed = 0, misses = 0;
+    size_t allowed = 0, misses = 0, late = 0;
     for (size_t i = 0; i < n; i++) {
-        answers[i] = answer_of_hit(dk_cache_lookup(authorizer->cache, keys[i], now_ms));
+        struct dk_hit hit = dk_cache_lookup(authorizer->cache, keys[i], now_ms);
+        answers[i] = answer_of_hit(hit);
         allowed += answers[i] == DK_ANSWER(DK_ALLOW, DK_SOURCE_CACHE);
         misses += answers[i] == DK_ANSWER_MISS;
+        late += hit.late;
     }
     struct tally tally = {.hits = n - misses, .allowed = allowed, .denied = n - misses - allowed};
     /* A call with misses comes back through dk_authorizer_authorize and is counted there. */
     count(authorizer, DK_METRIC_CALLS, misses == 0);
     count_tally(authorizer, &tally);
-    *actions = n;
-    *not_allowed = n - allowed;
+    *out = (struct dk_probed){.count = n, .not_allowed = n - allowed, .late = late};
     return DK_OK;
 }
 
 static enum dk_error probe_rule(struct dk_authorizer *authorizer, dk_answer answer,
-                                struct dk_bytes request, dk_answer *answers, size_t *actions,
-                                size_t *not_allowed) {
+                                struct dk_bytes request, dk_answer *answers,
+                                struct dk_probed *out) {
     size_t n = 0;
     while (request.len > 0) {
         struct dk_action action;
@@ -316,16 +321,15 @@ static enum dk_error probe_rule(struct dk_authorizer *authorizer, dk_answer answ
         answers[n++] = answer;
     }
     count_ruled(authorizer, answer, n);
-    *actions = n;
-    *not_allowed = DK_ANSWER_OUTCOME(answer) == DK_ALLOW ? 0 : n;
+    *out = (struct dk_probed){.count = n,
+                              .not_allowed = DK_ANSWER_OUTCOME(answer) == DK_ALLOW ? 0 : n};
     return DK_OK;
 }
 
 enum dk_error dk_authorizer_probe(struct dk_authorizer *authorizer, uint64_t handle,
-                                  struct dk_bytes request, dk_answer *answers, size_t *actions,
-                                  size_t *not_allowed) {
-    *actions = 0;
-    *not_allowed = 0;
+                                  struct dk_bytes request, dk_answer *answers,
+                                  struct dk_probed *out) {
+    *out = (struct dk_probed){.count = 0};
     if (is_stopped(authorizer)) {
         return DK_ERR_CLOSED;
     }
@@ -335,9 +339,9 @@ enum dk_error dk_authorizer_probe(struct dk_authorizer *authorizer, uint64_t han
     }
     dk_answer ruled;
     if (local_rule(memo.not_after_s, memo.super_user, &ruled)) {
-        return probe_rule(authorizer, ruled, request, answers, actions, not_allowed);
+        return probe_rule(authorizer, ruled, request, answers, out);
     }
-    return probe_cache(authorizer, &memo.begun, request, answers, actions, not_allowed);
+    return probe_cache(authorizer, &memo.begun, request, answers, out);
 }
 
 static int64_t deadline_of(const struct dk_authorizer *authorizer, size_t actions,
@@ -363,22 +367,29 @@ static enum dk_error parse_actions(struct dk_bytes request, struct dk_miss *aske
     return request.len == 0 ? DK_OK : DK_ERR_MALFORMED;
 }
 
+struct looked_up {
+    size_t misses;
+    bool any_late;
+};
+
 /* Answers what the cache knows. The others move to the front of `asked`, in their order, and have
- * DK_ANSWER_MISS as their answer. Returns how many they are. */
-static size_t look_up(struct dk_authorizer *authorizer, struct dk_miss *asked, size_t actions,
-                      dk_answer *answers) {
+ * DK_ANSWER_MISS as their answer. */
+static struct looked_up look_up(struct dk_authorizer *authorizer, struct dk_miss *asked,
+                                size_t actions, dk_answer *answers) {
+    struct looked_up result = {0, false};
     int64_t now_ms = dk_clock_coarse_ms();
-    size_t misses = 0;
     for (size_t i = 0; i < actions; i++) {
-        answers[i] = answer_of_hit(dk_cache_lookup(authorizer->cache, asked[i].key, now_ms));
+        struct dk_hit hit = dk_cache_lookup(authorizer->cache, asked[i].key, now_ms);
+        answers[i] = answer_of_hit(hit);
+        result.any_late |= hit.late;
         if (answers[i] == DK_ANSWER_MISS) {
-            asked[misses] = asked[i];
-            asked[misses].outcome = DK_UNAVAILABLE;
-            asked[misses].source = DK_SOURCE_NONE;
-            misses++;
+            asked[result.misses] = asked[i];
+            asked[result.misses].outcome = DK_UNAVAILABLE;
+            asked[result.misses].source = DK_SOURCE_NONE;
+            result.misses++;
         }
     }
-    return misses;
+    return result;
 }
 
 /* What has no answer gets the last known one. Where the rule is off, the cache has no stale window
@@ -423,8 +434,9 @@ static void count_answers(struct dk_authorizer *authorizer, const dk_answer *ans
     count_tally(authorizer, &tally);
 }
 
-static void ask(struct dk_authorizer *authorizer, const struct dk_context *context,
-                struct dk_miss *asked, size_t actions, int64_t deadline_ms, dk_answer *answers) {
+/* Makes the keys of all that is asked; returns the epoch that they stand for. */
+static uint64_t make_all_keys(struct dk_authorizer *authorizer, const struct dk_context *context,
+                              struct dk_miss *asked, size_t actions) {
     struct dk_keyed_hash begun;
     uint64_t epoch = dk_cache_epoch(authorizer->cache);
     dk_question_begin(&authorizer->hash_key, context, &begun);
@@ -432,13 +444,21 @@ static void ask(struct dk_authorizer *authorizer, const struct dk_context *conte
         asked[i].key = dk_question_key(&begun, &asked[i].action, epoch);
         dk_cache_prefetch(authorizer->cache, asked[i].key);
     }
-    size_t misses = look_up(authorizer, asked, actions, answers);
-    if (misses > 0) {
-        dk_resolver_resolve(authorizer->resolver, context, asked, misses, epoch, deadline_ms);
-        use_stale(authorizer, asked, misses);
+    return epoch;
+}
+
+/* True if there are decisions that should be asked for anew. */
+static bool ask(struct dk_authorizer *authorizer, const struct dk_context *context,
+                struct dk_miss *asked, size_t actions, int64_t deadline_ms, dk_answer *answers) {
+    uint64_t epoch = make_all_keys(authorizer, context, asked, actions);
+    struct looked_up found = look_up(authorizer, asked, actions, answers);
+    if (found.misses > 0) {
+        dk_resolver_resolve(authorizer->resolver, context, asked, found.misses, epoch, deadline_ms);
+        use_stale(authorizer, asked, found.misses);
         fill_in(asked, answers, actions);
     }
-    count_answers(authorizer, answers, actions, misses);
+    count_answers(authorizer, answers, actions, found.misses);
+    return found.any_late;
 }
 
 static enum dk_error decide(struct dk_authorizer *authorizer, struct dk_bytes context,
@@ -462,9 +482,42 @@ static enum dk_error decide(struct dk_authorizer *authorizer, struct dk_bytes co
         count_ruled(authorizer, ruled, actions);
     } else {
         int64_t deadline_ms = deadline_of(authorizer, actions, deadline_cap_ms);
-        ask(authorizer, &parsed, asked, actions, deadline_ms, answers);
+        if (ask(authorizer, &parsed, asked, actions, deadline_ms, answers)) {
+            dk_authorizer_refresh(authorizer, context, request, actions);
+        }
     }
     return DK_OK;
+}
+
+/* Leaves only what is late; returns how many they are. */
+static size_t keep_late(struct dk_authorizer *authorizer, struct dk_miss *asked, size_t actions) {
+    int64_t now_ms = dk_clock_coarse_ms();
+    size_t late = 0;
+    for (size_t i = 0; i < actions; i++) {
+        if (dk_cache_lookup(authorizer->cache, asked[i].key, now_ms).late) {
+            asked[late++] = asked[i];
+        }
+    }
+    return late;
+}
+
+void dk_authorizer_refresh(struct dk_authorizer *authorizer, struct dk_bytes context,
+                           struct dk_bytes request, size_t actions) {
+    struct dk_context parsed;
+    if (is_stopped(authorizer) || actions > request.len / DK_ACTION_HEADER ||
+        dk_context_parse(context, &parsed) != DK_OK) {
+        return;
+    }
+    struct dk_miss *asked = calloc(actions + 1, sizeof(*asked));
+    if (asked == NULL) {
+        return;
+    }
+    if (parse_actions(request, asked, actions) == DK_OK) {
+        uint64_t epoch = make_all_keys(authorizer, &parsed, asked, actions);
+        size_t late = keep_late(authorizer, asked, actions);
+        dk_resolver_refresh(authorizer->resolver, &parsed, asked, late, epoch);
+    }
+    free(asked);
 }
 
 enum dk_error dk_authorizer_authorize(struct dk_authorizer *authorizer, struct dk_bytes context,

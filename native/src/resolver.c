@@ -362,6 +362,26 @@ void dk_resolver_resolve(struct dk_resolver *resolver, const struct dk_context *
     pthread_cond_destroy(&waiter.changed);
 }
 
+void dk_resolver_refresh(struct dk_resolver *resolver, const struct dk_context *context,
+                         struct dk_miss *late, size_t count, uint64_t epoch) {
+    if (count == 0 || dk_resolver_breaker_state(resolver) != DK_BREAKER_CLOSED) {
+        return;
+    }
+    struct call *call = dk_call_new(&resolver->flights.hash_key, context, late, count);
+    if (call == NULL) {
+        return;
+    }
+    size_t opened = 0;
+    pthread_mutex_lock(&resolver->lock);
+    if (!resolver->stopped && resolver->flights.count < resolver->flights.max_flights / 4 &&
+        dk_flights_admit(&resolver->flights, call)) {
+        opened = open_flights(resolver, call, NULL, late, epoch, 0, dk_clock_ms()).opened;
+    }
+    dk_call_release(&resolver->flights, call);
+    pthread_mutex_unlock(&resolver->lock);
+    dk_metrics_add(resolver->metrics, DK_METRIC_REFRESHES, opened);
+}
+
 enum dk_breaker_state dk_resolver_breaker_state(const struct dk_resolver *resolver) {
     /* A lone word that guards no other memory: relaxed is enough. */
     return (enum dk_breaker_state)atomic_load_explicit(&resolver->state, memory_order_relaxed);

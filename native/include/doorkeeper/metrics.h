@@ -20,6 +20,7 @@
     X(MISSES, "misses", "actions that the cache could not answer")                                 \
     X(JOINED, "joined", "misses that joined a question already under way")                         \
     X(QUESTIONS, "questions", "questions put to OPA")                                              \
+    X(REFRESHES, "refreshes", "questions put to OPA again before their decision expired")          \
     X(REQUESTS, "opa-requests", "HTTP requests sent to OPA, polls not counted")                    \
     X(POLLS, "opa-polls", "readiness and revision polls")                                          \
     X(STALE, "stale", "actions allowed past their TTL, because OPA gave no valid answer")          \

@@ -63,6 +63,14 @@ struct dk_miss {
 void dk_resolver_resolve(struct dk_resolver *resolver, const struct dk_context *context,
                          struct dk_miss *misses, size_t count, uint64_t epoch, int64_t deadline_ms);
 
+/**
+ * Any thread, does not wait: asks in the background for what is cached and late. Refused while the
+ * breaker is open and while a quarter of the queue is taken; a question that is on its way already
+ * is not asked again. As dk_resolver_resolve for the rest; outcomes are not written.
+ */
+void dk_resolver_refresh(struct dk_resolver *resolver, const struct dk_context *context,
+                         struct dk_miss *late, size_t count, uint64_t epoch);
+
 /** Wait-free: closed while any endpoint is up. */
 enum dk_breaker_state dk_resolver_breaker_state(const struct dk_resolver *resolver);
 /** Any thread: waits until OPA answered a poll, at most `timeout_ms`. Returns whether it has. */
