@@ -104,8 +104,7 @@ static void add_part(struct dk_resolver *resolver, struct group *group, unsigned
 }
 
 static bool may_split(const struct group *group, const struct request *request) {
-    return request->count > 1 && !group->at_fault && group->requests_left >= 2 &&
-           dk_clock_ms() < group->deadline_ms;
+    return request->count > 1 && !group->at_fault && group->requests_left >= 2;
 }
 
 static void split_in_halves(struct group *group, struct request *request) {

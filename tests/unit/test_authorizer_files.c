@@ -46,8 +46,9 @@ static int set_up(void **state) {
                                fixture->certificate_path));
     assert_true(temp_dir_write(&fixture->dir, "key", dk_bytes_of(fixture->client.key_pem),
                                fixture->key_path));
-    struct http_tls tls = {dk_bytes_of(fixture->server.pem), dk_bytes_of(fixture->server.key_pem),
-                           dk_bytes_of(fixture->ca.pem)};
+    struct http_tls tls = {.certificate = dk_bytes_of(fixture->server.pem),
+                           .key = dk_bytes_of(fixture->server.key_pem),
+                           .client_ca = dk_bytes_of(fixture->ca.pem)};
     fixture->opa = fake_opa_start_tls(&tls);
     assert_non_null(fixture->opa);
     return 0;

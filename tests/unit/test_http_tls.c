@@ -13,15 +13,19 @@
 #include <string.h>
 
 #include <cmocka.h>
+#include <curl/curl.h>
 #include <openssl/pem.h>
 
-static struct test_certificate ca, other_ca, server, elsewhere, client, strange_client;
+static struct test_certificate ca, other_ca, system_ca;
+static struct test_certificate server, system_server, elsewhere, client, strange_client;
 
 static int make_certificates(void **state) {
     (void)state;
     bool ok = test_certificate_make(&ca, "test CA", NULL, NULL) &&
               test_certificate_make(&other_ca, "other CA", NULL, NULL) &&
+              test_certificate_make(&system_ca, "system CA", NULL, NULL) &&
               test_certificate_make(&server, "opa", &ca, "127.0.0.1") &&
+              test_certificate_make(&system_server, "opa", &system_ca, "127.0.0.1") &&
               test_certificate_make(&elsewhere, "opa", &ca, "192.0.2.1") &&
               test_certificate_make(&client, "broker", &ca, NULL) &&
               test_certificate_make(&strange_client, "broker", &other_ca, NULL);
@@ -32,7 +36,9 @@ static int clean_up_certificates(void **state) {
     (void)state;
     test_certificate_clean_up(&ca);
     test_certificate_clean_up(&other_ca);
+    test_certificate_clean_up(&system_ca);
     test_certificate_clean_up(&server);
+    test_certificate_clean_up(&system_server);
     test_certificate_clean_up(&elsewhere);
     test_certificate_clean_up(&client);
     test_certificate_clean_up(&strange_client);
@@ -103,6 +109,31 @@ static void a_server_of_another_ca_is_not(void **state) {
     assert_int_equal(ask(&server, false, NULL, NULL), DK_HTTP_UNREACHABLE);
 }
 
+/* Stands before OpenSSL's: libcurl reads its default directory with it, and finds this CA there. */
+__attribute__((visibility("default"))) int X509_STORE_load_path(X509_STORE *store,
+                                                                const char *path) {
+    (void)path;
+    return X509_STORE_add_cert(store, system_ca.x509);
+}
+
+static bool libcurl_has_a_directory_of_cas(void) {
+    CURL *easy = curl_easy_init();
+    char *path = NULL;
+    assert_non_null(easy);
+    assert_int_equal(curl_easy_getinfo(easy, CURLINFO_CAPATH, &path), CURLE_OK);
+    curl_easy_cleanup(easy);
+    return path != NULL;
+}
+
+static void with_a_ca_of_ones_own_the_systems_are_not_believed(void **state) {
+    (void)state;
+    if (!libcurl_has_a_directory_of_cas()) {
+        skip();
+    }
+    assert_int_equal(ask(&system_server, false, NULL, NULL), DK_HTTP_ANSWERED);
+    assert_int_equal(ask(&system_server, false, &ca, NULL), DK_HTTP_UNREACHABLE);
+}
+
 static void a_server_with_anothers_address_is_not(void **state) {
     (void)state;
     assert_int_equal(ask(&elsewhere, false, &ca, NULL), DK_HTTP_UNREACHABLE);
@@ -162,6 +193,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_server_of_the_given_ca_is_believed),
         cmocka_unit_test(a_server_of_another_ca_is_not),
+        cmocka_unit_test(with_a_ca_of_ones_own_the_systems_are_not_believed),
         cmocka_unit_test(a_server_with_anothers_address_is_not),
         cmocka_unit_test(the_client_shows_its_certificate),
         cmocka_unit_test(wrong_files_are_refused_at_the_start),

@@ -1,15 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Batches, flights, deadlines, fairness and caps. Faults: test_resolver_faults.c; what changes the
- * epoch: test_resolver_revision.c. */
+/* Batches, flights, deadlines and the time to live. Fairness and caps: test_resolver_bounds.c;
+ * faults: test_resolver_faults.c; what changes the epoch: test_resolver_revision.c. */
 #include "support/rig.h"
 #include "support/wait_until.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
-#include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include <cmocka.h>
 
@@ -155,7 +153,7 @@ static void a_batch_never_mixes_clusters(void **state) {
 
 static void one_question_has_one_flight_however_many_wait(void **state) {
     struct rig *rig = *state;
-    rig_start_ready(rig, (const char *[]){CALM, "waiting.threads", "9", NULL});
+    rig_start_ready(rig, (const char *[]){CALM, "waiting.threads", "12", NULL});
     struct ask asks[6];
     fake_opa_close_gate(rig->opa);
     for (size_t i = 0; i < 6; i++) {
@@ -266,151 +264,70 @@ static void a_deadline_that_is_past_does_not_wait(void **state) {
     fake_opa_open_gate(rig->opa);
 }
 
-static void beyond_the_waiting_threads_calls_wait_a_moment_only(void **state) {
+/* ---- the time to live -------------------------------------------------------------------- */
+
+static enum dk_lookup looked_up(const struct ask *ask, size_t i, int64_t now_ms) {
+    return dk_cache_lookup(ask->rig->cache, ask->misses[i].key, now_ms).lookup;
+}
+
+static size_t count_fresh(const struct ask *ask, int64_t now_ms) {
+    size_t fresh = 0;
+    for (size_t i = 0; i < ask->count; i++) {
+        fresh += looked_up(ask, i, now_ms) == DK_LOOKUP_FRESH;
+    }
+    return fresh;
+}
+
+/* The answer takes longer than jitter may shorten, so what is counted from the answer lives on. */
+static void the_time_to_live_counts_from_when_opa_was_asked(void **state) {
     struct rig *rig = *state;
-    rig_start_ready(rig, (const char *[]){CALM, "waiting.threads", "2", NULL});
-    struct ask waiting[2];
+    rig_start_ready(rig, (const char *[]){CALM, "cache.ttl.allow.ms", "5000", NULL});
+    struct ask ask = {.rig = rig, .principal = "alice", .exact = "ok-a"};
+    int64_t before_ms = dk_clock_ms();
     fake_opa_close_gate(rig->opa);
-    for (size_t i = 0; i < 2; i++) {
-        waiting[i] =
-            (struct ask){.rig = rig, .principal = i == 0 ? "alice" : "carol", .exact = "ok-0"};
-        ask_begin(&waiting[i]);
-        WAIT_UNTIL(dk_resolver_open(rig->resolver) == i + 1);
-    }
-    /* Has 20 s, and ends although the gate stays closed. */
-    assert_int_equal(rig_ask(rig, "bob", "ok-bob"), DK_UNAVAILABLE);
-    assert_false(atomic_load(&waiting[0].ended) || atomic_load(&waiting[1].ended));
-    assert_int_equal(rig_metric(rig, DK_METRIC_REFUSED), 1);
-    assert_true(rig_logged(rig, "2 threads wait for OPA"));
+    ask_begin(&ask);
+    WAIT_UNTIL(fake_opa_held(rig->opa) == 1);
+    int64_t asked_ms = dk_clock_ms();
+    WAIT_UNTIL(dk_clock_ms() >= asked_ms + 5000 / 10 + 100);
     fake_opa_open_gate(rig->opa);
-    for (size_t i = 0; i < 2; i++) {
-        ask_join(&waiting[i]);
-        assert_int_equal(waiting[i].misses[0].outcome, DK_ALLOW);
-        ask_clean_up(&waiting[i]);
-    }
-    WAIT_UNTIL(dk_resolver_open(rig->resolver) == 0);
-    assert_int_equal(rig_cached(rig, "bob", "ok-bob").outcome, DK_ALLOW);
-}
-
-/* ---- fairness and caps ------------------------------------------------------------------- */
-
-static void another_principals_question_does_not_stand_behind_a_flood(void **state) {
-    struct rig *rig = *state;
-    rig_start_ready(rig, (const char *[]){CALM, "opa.connections", "1", "opa.batch.max", "1",
-                                          "waiting.threads", "9", NULL});
-    struct ask flood = {.rig = rig, .principal = "mallory", .prefix = "random-", .count = 500};
-    struct ask alice = {.rig = rig, .principal = "alice", .exact = "ok-alice"};
-    fake_opa_watch(rig->opa, "ok-alice");
-    fake_opa_close_gate(rig->opa);
-    ask_begin(&flood);
-    WAIT_UNTIL(dk_resolver_queued(rig->resolver) == 499 && fake_opa_held(rig->opa) == 1);
-    ask_begin(&alice);
-    WAIT_UNTIL(dk_resolver_queued(rig->resolver) == 500);
-    fake_opa_open_gate(rig->opa);
-    ask_join(&alice);
-    assert_int_equal(alice.misses[0].outcome, DK_ALLOW);
-    assert_in_range(fake_opa_seen_at(rig->opa), 1, 2);
-    ask_join(&flood);
-    assert_int_equal(ask_count(&flood, DK_DENY), 500);
-    ask_clean_up(&alice);
-    ask_clean_up(&flood);
-}
-
-static void one_principal_holds_a_quarter_of_the_queue(void **state) {
-    struct rig *rig = *state;
-    rig_start_ready(rig,
-                    (const char *[]){CALM, "queue.entries", "64", "waiting.threads", "9", NULL});
-    struct ask flood = {.rig = rig, .principal = "mallory", .prefix = "random-", .count = 100};
-    fake_opa_close_gate(rig->opa);
-    ask_begin(&flood);
-    WAIT_UNTIL(dk_resolver_open(rig->resolver) == 16);
-    struct ask alice = {.rig = rig, .principal = "alice", .prefix = "ok-", .count = 10};
-    ask_begin(&alice);
-    WAIT_UNTIL(dk_resolver_open(rig->resolver) == 26);
-    fake_opa_open_gate(rig->opa);
-    ask_join(&flood);
-    ask_join(&alice);
-    assert_int_equal(ask_count(&alice, DK_ALLOW), 10);
-    assert_int_equal(ask_count(&flood, DK_DENY), 16);
-    assert_int_equal(ask_count(&flood, DK_UNAVAILABLE), 84);
-    assert_int_equal(rig_metric(rig, DK_METRIC_REFUSED), 84);
-    assert_int_equal(rig_count_troubles(rig, "too many questions wait for OPA"), 1);
-    ask_clean_up(&alice);
-    ask_clean_up(&flood);
-}
-
-struct flood {
-    struct rig *rig;
-    pthread_t thread;
-    _Atomic bool over;
-    unsigned number;
-};
-
-static void *flood_without_end(void *user) {
-    struct flood *flood = user;
-    char prefix[32];
-    for (unsigned round = 0; !atomic_load(&flood->over); round++) {
-        snprintf(prefix, sizeof(prefix), "r-%u-%u-", flood->number, round);
-        struct ask ask = {.rig = flood->rig,
-                          .principal = "mallory",
-                          .prefix = prefix,
-                          .count = 100,
-                          .wait_ms = 1};
-        ask_run(&ask);
-        ask_clean_up(&ask);
-    }
-    return NULL;
-}
-
-static void cold_questions_are_answered_while_another_client_floods(void **state) {
-    struct rig *rig = *state;
-    rig_start_ready(rig,
-                    (const char *[]){CALM, "queue.entries", "4096", "waiting.threads", "9", NULL});
-    size_t memory = dk_resolver_memory_bytes(rig->resolver);
-    struct flood floods[3];
-    char name[32];
-    for (unsigned i = 0; i < 3; i++) {
-        floods[i] = (struct flood){.rig = rig, .number = i};
-        assert_int_equal(pthread_create(&floods[i].thread, NULL, flood_without_end, &floods[i]), 0);
-    }
-    for (unsigned i = 0; i < 30; i++) {
-        snprintf(name, sizeof(name), "ok-%u", i);
-        assert_int_equal(rig_ask_within(rig, "alice", name, 5000), DK_ALLOW);
-    }
-    for (unsigned i = 0; i < 3; i++) {
-        atomic_store(&floods[i].over, true);
-        pthread_join(floods[i].thread, NULL);
-    }
-    assert_true(dk_resolver_open(rig->resolver) <= 1024);
-    WAIT_UNTIL(dk_resolver_open(rig->resolver) == 0);
-    assert_int_equal(dk_resolver_memory_bytes(rig->resolver), memory);
-}
-
-static void what_one_principal_may_hold_in_bytes_has_a_cap(void **state) {
-    struct rig *rig = *state;
-    rig_start_ready(rig, (const char *[]){CALM, NULL});
-    static char long_name[100001];
-    memset(long_name, 'n', sizeof(long_name) - 1);
-    struct ask ask = {.rig = rig, .principal = "alice", .exact = long_name};
-    ask_run(&ask);
-    assert_int_equal(ask.misses[0].outcome, DK_DENY);
-    /* 200 times 100 KB are more than a quarter of the budget. */
-    struct dk_miss *misses = calloc(200, sizeof(*misses));
-    assert_non_null(misses);
-    for (size_t i = 0; i < 200; i++) {
-        misses[i] = ask.misses[0];
-        misses[i].key.h0 += i + 1;
-    }
-    dk_resolver_resolve(rig->resolver, &ask.context, misses, 200, ask.epoch,
-                        dk_clock_ms() + LONG_MS);
-    for (size_t i = 0; i < 200; i++) {
-        assert_int_equal(misses[i].outcome, DK_UNAVAILABLE);
-        assert_int_equal(misses[i].source, DK_SOURCE_NONE);
-    }
-    assert_int_equal(rig_metric(rig, DK_METRIC_REFUSED), 200);
-    assert_int_equal(dk_resolver_open(rig->resolver), 0);
-    free(misses);
+    ask_join(&ask);
+    assert_int_equal(ask.misses[0].outcome, DK_ALLOW);
+    assert_int_equal(looked_up(&ask, 0, before_ms), DK_LOOKUP_FRESH);
+    assert_int_equal(looked_up(&ask, 0, asked_ms + 5000), DK_LOOKUP_MISS);
     ask_clean_up(&ask);
+}
+
+static void jitter_shortens_by_a_tenth_at_most(void **state) {
+    struct rig *rig = *state;
+    rig_start_ready(rig, (const char *[]){CALM, "cache.ttl.allow.ms", "1000000", NULL});
+    struct ask ask = {.rig = rig, .principal = "alice", .prefix = "ok-", .count = 100};
+    int64_t before_ms = dk_clock_ms() - dk_clock_coarse_step_ms();
+    ask_run(&ask);
+    int64_t after_ms = dk_clock_ms();
+    assert_int_equal(ask_count(&ask, DK_ALLOW), 100);
+    assert_int_equal(count_fresh(&ask, before_ms + 899999), 100);
+    assert_int_equal(count_fresh(&ask, after_ms + 1000000), 0);
+    /* Not all at once: each key has a jitter of its own. */
+    assert_in_range(count_fresh(&ask, before_ms + 950000), 10, 90);
+    ask_clean_up(&ask);
+}
+
+static void expect_kept(const char *allow_ms, const char *deny_ms, enum dk_lookup allowed,
+                        enum dk_lookup denied) {
+    struct rig rig = {.opa = NULL};
+    rig_start_ready(&rig, (const char *[]){CALM, "cache.ttl.allow.ms", allow_ms,
+                                           "cache.ttl.deny.ms", deny_ms, NULL});
+    assert_int_equal(rig_ask(&rig, "alice", "ok-a"), DK_ALLOW);
+    assert_int_equal(rig_ask(&rig, "alice", "no-a"), DK_DENY);
+    assert_int_equal(rig_cached(&rig, "alice", "ok-a").lookup, allowed);
+    assert_int_equal(rig_cached(&rig, "alice", "no-a").lookup, denied);
+    rig_stop(&rig);
+}
+
+static void each_outcome_has_a_time_to_live_of_its_own(void **state) {
+    (void)state;
+    expect_kept("60000", "0", DK_LOOKUP_FRESH, DK_LOOKUP_MISS);
+    expect_kept("0", "60000", DK_LOOKUP_MISS, DK_LOOKUP_FRESH);
 }
 
 /* ---- the end ----------------------------------------------------------------------------- */
@@ -461,11 +378,9 @@ int main(void) {
         RIGGED(an_answer_that_crosses_a_bump_is_never_seen),
         RIGGED(a_call_ends_with_its_deadline_and_late_answers_are_cached),
         RIGGED(a_deadline_that_is_past_does_not_wait),
-        RIGGED(beyond_the_waiting_threads_calls_wait_a_moment_only),
-        RIGGED(another_principals_question_does_not_stand_behind_a_flood),
-        RIGGED(one_principal_holds_a_quarter_of_the_queue),
-        RIGGED(cold_questions_are_answered_while_another_client_floods),
-        RIGGED(what_one_principal_may_hold_in_bytes_has_a_cap),
+        RIGGED(the_time_to_live_counts_from_when_opa_was_asked),
+        RIGGED(jitter_shortens_by_a_tenth_at_most),
+        cmocka_unit_test(each_outcome_has_a_time_to_live_of_its_own),
         RIGGED(stopping_ends_every_wait),
         RIGGED(stopping_ends_the_wait_for_readiness),
     };

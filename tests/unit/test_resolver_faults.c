@@ -7,11 +7,14 @@
 #include "support/temp_dir.h"
 #include "support/wait_until.h"
 
+#include <netinet/in.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -210,6 +213,82 @@ static void while_it_is_away_calls_end_at_once(void **state) {
     assert_int_equal(fake_opa_requests(rig->opa), requests);
 }
 
+/* One question fails; questions would be answered from then on, but the next poll hangs: a breaker
+ * that is open stays open. */
+static void fail_once(struct rig *rig, enum fault fault) {
+    rig_start_ready(rig, (const char *[]){CALM, NULL});
+    fake_opa_set_fault(rig->opa, fault, FAULT_HANG);
+    assert_int_not_equal(rig_ask(rig, "alice", "ok-first"), DK_ALLOW);
+    fake_opa_set_fault(rig->opa, FAULT_NONE, FAULT_HANG);
+}
+
+static void when_it_is_out_of_reach_nobody_asks_any_more(void **state) {
+    static const enum fault away[] = {FAULT_CLOSE, FAULT_SHORT_BODY, FAULT_RESET, FAULT_UNDEFINED};
+    (void)state;
+    for (size_t i = 0; i < sizeof(away) / sizeof(away[0]); i++) {
+        struct rig rig = {.opa = NULL};
+        fail_once(&rig, away[i]);
+        uint64_t requests = rig_metric(&rig, DK_METRIC_REQUESTS);
+        for (int call = 0; call < 1000; call++) {
+            assert_int_equal(rig_ask(&rig, "alice", "ok-other"), DK_UNAVAILABLE);
+        }
+        assert_int_equal(rig_metric(&rig, DK_METRIC_REQUESTS), requests);
+        rig_stop(&rig);
+    }
+}
+
+static void after_a_wrong_answer_the_next_is_asked_all_the_same(void **state) {
+    static const enum fault wrong[] = {
+        FAULT_STATUS_500, FAULT_STATUS_401,     FAULT_STATUS_503_ALLOWING, FAULT_REDIRECT,
+        FAULT_HTML,       FAULT_TRUNCATED_JSON, FAULT_UNDEFINED_RULE,      FAULT_TOO_FEW,
+        FAULT_STRINGS,    FAULT_ENDLESS_BODY,
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
+        struct rig rig = {.opa = NULL};
+        fail_once(&rig, wrong[i]);
+        assert_int_equal(rig_ask(&rig, "alice", "ok-other"), DK_ALLOW);
+        rig_stop(&rig);
+    }
+}
+
+static void it_is_asked_again_soon_after_it_comes_back(void **state) {
+    struct rig *rig = *state;
+    rig_start_ready(rig, (const char *[]){CALM, NULL});
+    fake_opa_set_fault(rig->opa, FAULT_CLOSE, FAULT_CLOSE);
+    unsigned polls = fake_opa_polls(rig->opa);
+    assert_int_equal(rig_ask(rig, "alice", "ok-away"), DK_UNAVAILABLE);
+    WAIT_UNTIL(fake_opa_polls(rig->opa) > polls);
+    fake_opa_set_fault(rig->opa, FAULT_NONE, FAULT_NONE);
+    int64_t back_ms = dk_clock_ms();
+    expect_recovery(rig);
+    assert_in_range(dk_clock_ms() - back_ms, 0, 3000);
+}
+
+/* The kernel takes the connection, and nobody answers the handshake. */
+static int listen_silently(char url[64]) {
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    socklen_t len = sizeof(address);
+    int listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    assert_int_equal(bind(listener, (struct sockaddr *)&address, sizeof(address)), 0);
+    assert_int_equal(getsockname(listener, (struct sockaddr *)&address, &len), 0);
+    assert_int_equal(listen(listener, 128), 0);
+    snprintf(url, 64, "https://127.0.0.1:%u", ntohs(address.sin_port));
+    return listener;
+}
+
+static void a_connection_has_less_time_than_a_call(void **state) {
+    struct rig *rig = *state;
+    char url[64];
+    int listener = listen_silently(url);
+    int64_t begin_ms = dk_clock_ms();
+    rig_start(rig, url, (const char *[]){CALM, "opa.connect.timeout.ms", "100", NULL});
+    assert_int_equal(rig_ask(rig, "alice", "ok-a"), DK_UNAVAILABLE);
+    assert_in_range(dk_clock_ms() - begin_ms, 0, LONG_MS / 2);
+    WAIT_UNTIL(rig_logged(rig, "did not answer in time"));
+    close(listener);
+}
+
 /* ---- a poisoned question ----------------------------------------------------------------- */
 
 /* One call with `count` names, the one in the middle poisoned. */
@@ -296,6 +375,46 @@ static void many_poisoned_questions_stay_inside_the_budget(void **state) {
     ask_clean_up(&ask);
 }
 
+/* The batch fails at once, its first half takes all the time that is left: the other half is not
+ * asked any more. */
+static void nothing_is_asked_again_after_the_deadline(void **state) {
+    struct rig *rig = *state;
+    rig_start_ready(rig, (const char *[]){"deadline.ms", "1500", "opa.poll.interval.ms", "60000",
+                                          "opa.connections", "1", NULL});
+    struct ask ask = {
+        .rig = rig, .principal = "alice", .prefix = "poison-", .count = 8, .wait_ms = 1500};
+    fake_opa_close_gate(rig->opa);
+    ask_begin(&ask);
+    WAIT_UNTIL(fake_opa_held(rig->opa) == 1);
+    fake_opa_set_fault(rig->opa, FAULT_HANG, FAULT_NONE); /* for what comes after the batch */
+    fake_opa_open_gate(rig->opa);
+    ask_join(&ask);
+    WAIT_UNTIL(dk_resolver_open(rig->resolver) == 0);
+    assert_int_equal(ask_count(&ask, DK_UNAVAILABLE), 8);
+    assert_int_equal(rig_metric(rig, DK_METRIC_SPLITS), 1);
+    assert_int_equal(rig_metric(rig, DK_METRIC_REQUESTS), 2);
+    ask_clean_up(&ask);
+}
+
+static bool was_suspect_at(struct rig *rig, const struct ask *ask, int64_t now_ms) {
+    struct flight flight = {.node.key = ask->misses[0].key};
+    return dk_is_suspect(rig->resolver, &flight, now_ms);
+}
+
+static void a_suspect_is_forgiven_after_a_minute(void **state) {
+    struct rig *rig = *state;
+    rig_start_ready(rig, (const char *[]){CALM, NULL});
+    struct ask ask = {.rig = rig, .principal = "alice", .exact = "poison"};
+    int64_t before_ms = dk_clock_ms();
+    ask_run(&ask);
+    int64_t after_ms = dk_clock_ms();
+    assert_int_equal(ask.misses[0].outcome, DK_UNAVAILABLE);
+    rig_halt(rig); /* the table belongs to the I/O thread */
+    assert_true(was_suspect_at(rig, &ask, before_ms + 59999));
+    assert_false(was_suspect_at(rig, &ask, after_ms + 60000));
+    ask_clean_up(&ask);
+}
+
 static void many_batches_that_fail_at_once_are_split_each(void **state) {
     struct rig *rig = *state;
     char principal[8][16];
@@ -325,12 +444,18 @@ int main(void) {
         RIGGED(it_may_come_after_the_broker),
         RIGGED(it_may_be_killed_while_it_is_asked),
         RIGGED(while_it_is_away_calls_end_at_once),
+        cmocka_unit_test(when_it_is_out_of_reach_nobody_asks_any_more),
+        cmocka_unit_test(after_a_wrong_answer_the_next_is_asked_all_the_same),
+        RIGGED(it_is_asked_again_soon_after_it_comes_back),
+        RIGGED(a_connection_has_less_time_than_a_call),
         RIGGED(a_poisoned_question_ends_alone),
         RIGGED(an_undefined_question_ends_alone),
         RIGGED(a_suspect_travels_alone),
         RIGGED(a_policy_that_fails_for_all_is_not_asked_for_each),
         RIGGED(many_poisoned_questions_stay_inside_the_budget),
         RIGGED(many_batches_that_fail_at_once_are_split_each),
+        RIGGED(nothing_is_asked_again_after_the_deadline),
+        RIGGED(a_suspect_is_forgiven_after_a_minute),
     };
     return cmocka_run_group_tests_name("resolver: faults", tests, NULL, NULL);
 }

@@ -3,6 +3,7 @@
 
 #include <cjson/cJSON.h>
 
+#include <poll.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,6 +16,7 @@ struct fake_opa {
     pthread_mutex_t lock;
     pthread_cond_t on_gate;
     bool gate_closed, denies_all;
+    int delay_ms;
     unsigned held;
     char revision[64];
     enum fault question_fault, poll_fault, poison;
@@ -274,10 +276,12 @@ static void handle(void *user, const struct http_request *request, struct http_r
     count_locked(opa, &evaluation);
     enum fault poison = opa->poison;
     strcpy(revision, opa->revision); /* as it was when the question was evaluated */
+    int delay_ms = evaluation.is_poll ? 0 : opa->delay_ms;
     if (!evaluation.is_poll) {
         wait_at_gate_locked(opa);
     }
     pthread_mutex_unlock(&opa->lock);
+    (void)poll(NULL, 0, delay_ms);
     bool poisoned = evaluation.fault == FAULT_NONE && evaluation.poisoned;
     enum fault fault = poisoned ? poison : evaluation.fault;
     if (fault == FAULT_UNDEFINED_RULE) {
@@ -377,6 +381,12 @@ void fake_opa_open_gate(struct fake_opa *opa) {
     pthread_mutex_lock(&opa->lock);
     opa->gate_closed = false;
     pthread_cond_broadcast(&opa->on_gate);
+    pthread_mutex_unlock(&opa->lock);
+}
+
+void fake_opa_set_delay(struct fake_opa *opa, int delay_ms) {
+    pthread_mutex_lock(&opa->lock);
+    opa->delay_ms = delay_ms;
     pthread_mutex_unlock(&opa->lock);
 }
 

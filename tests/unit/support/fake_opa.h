@@ -63,6 +63,8 @@ void fake_opa_set_poison(struct fake_opa *opa, enum fault fault);
 void fake_opa_close_gate(struct fake_opa *opa);
 void fake_opa_open_gate(struct fake_opa *opa);
 unsigned fake_opa_held(struct fake_opa *opa);
+/** A slow policy: every answer to questions (not polls) takes so long. 0 at first. */
+void fake_opa_set_delay(struct fake_opa *opa, int delay_ms);
 
 unsigned fake_opa_polls(struct fake_opa *opa);
 unsigned fake_opa_requests(struct fake_opa *opa);

@@ -44,6 +44,7 @@ struct http_server *http_server_start(const char *socket_path, http_handler *han
 struct http_tls {
     struct dk_bytes certificate, key;
     struct dk_bytes client_ca; /**< empty: clients need no certificate */
+    int max_version;           /**< TLS1_2_VERSION, ...; 0: the newest there is */
 };
 /** https on 127.0.0.1. From then on the process ignores SIGPIPE. */
 struct http_server *http_server_start_tls(const struct http_tls *tls, http_handler *handler,

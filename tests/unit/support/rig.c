@@ -136,10 +136,21 @@ unsigned rig_count_troubles(struct rig *rig, const char *text) {
 
 /* ---- asking ------------------------------------------------------------------------------ */
 
+static void write_names(struct ask *ask) {
+    const char *prefix = ask->prefix != NULL ? ask->prefix : "";
+    size_t size = strlen(prefix) + 24;
+    char *name = malloc(size);
+    assert_non_null(name);
+    for (size_t i = 0; i < ask->count; i++) {
+        snprintf(name, size, "%s%zu", prefix, i);
+        write_action(&ask->request_record, ask->exact != NULL ? ask->exact : name);
+    }
+    free(name);
+}
+
 void ask_prepare(struct ask *ask) {
     struct rig *rig = ask->rig;
     struct dk_keyed_hash begun;
-    char name[256];
     if (ask->exact != NULL) {
         ask->count = 1;
     }
@@ -147,10 +158,7 @@ void ask_prepare(struct ask *ask) {
     dk_writer_init(&ask->request_record, (size_t)64 * 1024 * 1024);
     write_context(&ask->context_record, ask->cluster != NULL ? ask->cluster : CLUSTER,
                   ask->principal, 0);
-    for (size_t i = 0; i < ask->count; i++) {
-        snprintf(name, sizeof(name), "%s%zu", ask->prefix != NULL ? ask->prefix : "", i);
-        write_action(&ask->request_record, ask->exact != NULL ? ask->exact : name);
-    }
+    write_names(ask);
     assert_int_equal(dk_context_parse(dk_writer_view(&ask->context_record), &ask->context), DK_OK);
     ask->misses = calloc(ask->count, sizeof(*ask->misses));
     assert_non_null(ask->misses);

@@ -32,6 +32,7 @@ SSL_CTX *server_tls_new(const struct http_tls *tls) {
     bool ok = context != NULL && certificate != NULL && key != NULL &&
               SSL_CTX_use_certificate(context, certificate) == 1 &&
               SSL_CTX_use_PrivateKey(context, key) == 1 &&
+              SSL_CTX_set_max_proto_version(context, tls->max_version) == 1 &&
               (tls->client_ca.len == 0 || demand_clients_of(context, tls->client_ca));
     EVP_PKEY_free(key);
     X509_free(certificate);
