@@ -171,6 +171,56 @@ static void an_answer_by_the_new_policy_to_an_older_request_is_not_kept(void **s
     ask_clean_up(&other);
 }
 
+#define DOCUMENT "opa.revision.path", "kafka/revision"
+
+static void a_revision_document_tells_of_pushed_data(void **state) {
+    struct rig *rig = *state;
+    rig->opa = fake_opa_start();
+    assert_non_null(rig->opa);
+    fake_opa_set_revision(rig->opa, NULL);
+    fake_opa_set_document(rig->opa, "\"push 1\"");
+    rig_start(rig, fake_opa_url(rig->opa), (const char *[]){OFTEN, DOCUMENT, NULL});
+    assert_true(dk_resolver_wait_ready(rig->resolver, LONG_MS));
+    WAIT_UNTIL(rig_has_revision(rig, "push%201"));
+    assert_int_equal(rig_ask(rig, "alice", "ok-a"), DK_ALLOW);
+    assert_int_equal(rig_cached(rig, "alice", "ok-a").lookup, DK_LOOKUP_FRESH);
+    uint64_t epoch = dk_cache_epoch(rig->cache);
+    fake_opa_set_document(rig->opa, "2");
+    WAIT_UNTIL(dk_cache_epoch(rig->cache) == epoch + 1);
+    assert_true(rig_has_revision(rig, "2"));
+    assert_int_equal(rig_cached(rig, "alice", "ok-a").lookup, DK_LOOKUP_MISS);
+    assert_false(rig_logged(rig, "carry no bundle revision"));
+}
+
+static void bundles_and_the_document_both_count(void **state) {
+    struct rig *rig = *state;
+    rig->opa = fake_opa_start();
+    assert_non_null(rig->opa);
+    fake_opa_set_document(rig->opa, "1");
+    rig_start(rig, fake_opa_url(rig->opa), (const char *[]){OFTEN, DOCUMENT, NULL});
+    assert_true(dk_resolver_wait_ready(rig->resolver, LONG_MS));
+    uint64_t epoch = dk_cache_epoch(rig->cache);
+    fake_opa_set_revision(rig->opa, "r2");
+    WAIT_UNTIL(dk_cache_epoch(rig->cache) == epoch + 1);
+    fake_opa_set_document(rig->opa, "2");
+    WAIT_UNTIL(dk_cache_epoch(rig->cache) == epoch + 2);
+    assert_true(rig_has_revision(rig, "authz=r2"));
+}
+
+static void a_document_that_is_missing_changes_nothing_and_is_said(void **state) {
+    struct rig *rig = *state;
+    rig->opa = fake_opa_start();
+    assert_non_null(rig->opa);
+    fake_opa_set_document(rig->opa, "1");
+    rig_start(rig, fake_opa_url(rig->opa), (const char *[]){OFTEN, DOCUMENT, NULL});
+    assert_true(dk_resolver_wait_ready(rig->resolver, LONG_MS));
+    uint64_t epoch = dk_cache_epoch(rig->cache);
+    fake_opa_set_document(rig->opa, "[1]");
+    WAIT_UNTIL(rig_logged(rig, "doorkeeper.opa.revision.path"));
+    assert_int_equal(dk_cache_epoch(rig->cache), epoch);
+    assert_int_equal(rig_ask(rig, "alice", "ok-a"), DK_ALLOW);
+}
+
 int main(void) {
 #define RIGGED(test) cmocka_unit_test_setup_teardown(test, new_rig, free_rig)
     const struct CMUnitTest tests[] = {
@@ -183,6 +233,9 @@ int main(void) {
         RIGGED(without_any_revision_answers_are_kept_until_one_comes),
         RIGGED(an_answer_from_before_the_change_is_not_kept),
         RIGGED(an_answer_by_the_new_policy_to_an_older_request_is_not_kept),
+        RIGGED(a_revision_document_tells_of_pushed_data),
+        RIGGED(bundles_and_the_document_both_count),
+        RIGGED(a_document_that_is_missing_changes_nothing_and_is_said),
     };
     return cmocka_run_group_tests_name("resolver: revisions", tests, NULL, NULL);
 }

@@ -19,6 +19,7 @@ struct fake_opa {
     int delay_ms;
     unsigned held;
     char revision[64];
+    char document[64]; /* JSON; empty: there is none */
     enum fault question_fault, poll_fault, poison;
     unsigned polls, requests, questions;
     char watched[64];
@@ -257,10 +258,27 @@ static bool shows_token(const struct fake_opa *opa, const struct http_request *r
     return opa->token[0] == '\0' || strstr(request->head, line) != NULL;
 }
 
+static bool is_document(const struct http_request *request) {
+    return strncmp(request->head, "POST " FAKE_OPA_DOCUMENT, strlen("POST " FAKE_OPA_DOCUMENT)) ==
+           0;
+}
+
+static void write_document(struct fake_opa *opa, struct http_reply *reply) {
+    pthread_mutex_lock(&opa->lock);
+    dk_writer_text(&reply->body, opa->document[0] != '\0' ? "{\"result\":" : "{");
+    dk_writer_text(&reply->body, opa->document);
+    dk_writer_text(&reply->body, "}");
+    pthread_mutex_unlock(&opa->lock);
+}
+
 static void handle(void *user, const struct http_request *request, struct http_reply *reply) {
     struct fake_opa *opa = user;
     struct dk_writer result;
     char revision[sizeof(opa->revision)];
+    if (is_document(request)) {
+        write_document(opa, reply);
+        return;
+    }
     dk_writer_init(&result, (size_t)8 * 1024 * 1024);
     pthread_mutex_lock(&opa->lock);
     struct evaluation evaluation = {
@@ -343,6 +361,12 @@ const char *fake_opa_url(const struct fake_opa *opa) {
 void fake_opa_set_revision(struct fake_opa *opa, const char *revision) {
     pthread_mutex_lock(&opa->lock);
     snprintf(opa->revision, sizeof(opa->revision), "%s", revision != NULL ? revision : "");
+    pthread_mutex_unlock(&opa->lock);
+}
+
+void fake_opa_set_document(struct fake_opa *opa, const char *json) {
+    pthread_mutex_lock(&opa->lock);
+    snprintf(opa->document, sizeof(opa->document), "%s", json);
     pthread_mutex_unlock(&opa->lock);
 }
 

@@ -49,6 +49,9 @@ const char *fake_opa_url(const struct fake_opa *opa);
 
 /** NULL: answers carry no revision. "r1" at first. */
 void fake_opa_set_revision(struct fake_opa *opa, const char *revision);
+/** What stands at FAKE_OPA_DOCUMENT, a revision document; empty for nothing. */
+#define FAKE_OPA_DOCUMENT "/v1/data/kafka/revision"
+void fake_opa_set_document(struct fake_opa *opa, const char *json);
 /** From now on nothing is allowed, under the same revision. */
 void fake_opa_deny_all(struct fake_opa *opa);
 void fake_opa_set_fault(struct fake_opa *opa, enum fault questions, enum fault polls);
