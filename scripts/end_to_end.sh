@@ -21,6 +21,19 @@ end_to_end_tests() {
     KAFKA_VERSION=$version .dev/venv/bin/python -m pytest tests/e2e "$@"
 }
 
+# chaos_tests [pytest arguments], on what `package` wrote
+chaos_tests() {
+    kafka_jars 4.3.1
+    .dev/venv/bin/python -m pytest tests/chaos "$@"
+}
+
+# What is too long for every change: each fault under load for a while.
+soak() {
+    setup_all
+    package
+    chaos_tests --fault-seconds "${1:-30}"
+}
+
 demo() {
     setup_all
     package

@@ -4,54 +4,22 @@
 import pytest
 
 from harness.clients import Client
-from harness.kafka import Cluster, Settings
-from harness.opa import Opa
-from harness.pki import Pki
+from harness.fixtures import new_cluster, new_opa, pki  # noqa: F401
 
-TOPICS = ["orders", "secrets", "closed"]
+LONGEST_NAME = "n" * 249
+TOPICS = ["orders", "secrets", "closed", "copies", "tools", LONGEST_NAME]
 GRANTS = {
     "topics": {
-        "orders": {"read": ["alice", "bob"], "write": ["alice"]},
+        "orders": {"read": ["alice", "bob", "ivan"], "write": ["alice", "ivan"]},
         "closed": {"read": ["alice"], "write": ["alice"]},
         "secrets": {},
+        "copies": {"read": ["alice"], "write": ["alice"]},
+        "tools": {"read": ["julia"], "write": ["julia"]},
+        LONGEST_NAME: {"write": ["nora"]},
         "made-by-alice": {"create": ["alice"]},
     },
     "cluster": {"kafka-cluster": {}},
 }
-
-
-@pytest.fixture(scope="session")
-def pki(tmp_path_factory):
-    return Pki(tmp_path_factory.mktemp("pki"))
-
-
-@pytest.fixture(scope="session")
-def new_opa(tmp_path_factory):
-    """Makes OPAs, not started, and ends them."""
-    made = []
-
-    def make():
-        made.append(Opa(tmp_path_factory.mktemp("opa")))
-        return made[-1]
-
-    yield make
-    for opa in made:
-        opa.close()
-
-
-@pytest.fixture(scope="session")
-def new_cluster(tmp_path_factory, pki):
-    """Makes clusters, not started, and ends them."""
-    made = []
-
-    def make(opa_url, **settings):
-        cluster = Cluster(tmp_path_factory.mktemp("kafka"), pki, opa_url, Settings(**settings))
-        made.append(cluster)
-        return cluster
-
-    yield make
-    for cluster in made:
-        cluster.stop()
 
 
 @pytest.fixture(scope="session")
