@@ -174,18 +174,8 @@ size_t dk_authorizer_drain(struct dk_authorizer *authorizer, uint8_t *out, size_
 }
 
 static bool is_super_user(const struct dk_config *config, const struct dk_context *context) {
-    struct dk_bytes type = context->fields[DK_FIELD_PRINCIPAL_TYPE];
-    struct dk_bytes name = context->fields[DK_FIELD_PRINCIPAL_NAME];
     for (size_t i = 0; i < config->super_user_count; i++) {
-        struct dk_bytes entry = dk_bytes_of(config->super_users[i]);
-        /* The first colon, so that no colon inside a principal's type can move the border. */
-        const uint8_t *colon = memchr(entry.ptr, ':', entry.len);
-        if (colon == NULL) {
-            continue;
-        }
-        struct dk_bytes entry_type = {entry.ptr, (size_t)(colon - entry.ptr)};
-        struct dk_bytes entry_name = {colon + 1, entry.len - entry_type.len - 1};
-        if (dk_bytes_equal(type, entry_type) && dk_bytes_equal(name, entry_name)) {
+        if (dk_context_is_principal(context, dk_bytes_of(config->super_users[i]))) {
             return true;
         }
     }
