@@ -170,14 +170,15 @@ struct dk_bytes dk_context_hashed(const struct dk_context *context) {
 }
 
 bool dk_context_is_principal(const struct dk_context *context, struct dk_bytes principal) {
-    const uint8_t *colon = principal.len == 0 ? NULL : memchr(principal.ptr, ':', principal.len);
-    if (colon == NULL) {
+    struct dk_bytes type = context->fields[DK_FIELD_PRINCIPAL_TYPE];
+    struct dk_bytes name = context->fields[DK_FIELD_PRINCIPAL_NAME];
+    if (principal.len != type.len + 1 + name.len) {
         return false;
     }
-    struct dk_bytes type = {principal.ptr, (size_t)(colon - principal.ptr)};
-    struct dk_bytes name = {colon + 1, principal.len - type.len - 1};
-    return dk_bytes_equal(type, context->fields[DK_FIELD_PRINCIPAL_TYPE]) &&
-           dk_bytes_equal(name, context->fields[DK_FIELD_PRINCIPAL_NAME]);
+    const uint8_t *colon = memchr(principal.ptr, ':', principal.len);
+    return colon == principal.ptr + type.len &&
+           dk_bytes_equal((struct dk_bytes){principal.ptr, type.len}, type) &&
+           dk_bytes_equal((struct dk_bytes){colon + 1, name.len}, name);
 }
 
 void dk_question_begin(const struct dk_hash_key *key, const struct dk_context *context,
