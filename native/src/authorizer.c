@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "doorkeeper/authorizer.h"
 
+#include "denials.h"
 #include "doorkeeper/cache.h"
 #include "doorkeeper/clock.h"
 #include "doorkeeper/context_table.h"
@@ -15,7 +16,9 @@
 #define LOG_LINES 4096u
 #define DEADLINE_MAX_MS 2000
 #define ACTIONS_PER_DEADLINE_MS 20 /* 50 µs each */
-#define TOKEN_LOOK_MS 1000
+#define FILE_LOOK_MS 500
+
+_Static_assert(DK_CONTEXT_MAX + 64 < DK_CONTEXT_MEMO_LEN_END, "a memo holds any context's length");
 
 struct dk_authorizer {
     struct dk_config config;
@@ -24,11 +27,15 @@ struct dk_authorizer {
     struct dk_context_table *contexts;
     struct dk_metrics *metrics;
     struct dk_log *log;
+    struct dk_denials *denials;
     struct dk_resolver *resolver;
     _Atomic bool stopped;        /* a flag only: it publishes nothing, so relaxed will do */
     _Atomic uint32_t audit_mask; /* likewise */
-    struct dk_token_watch token; /* scribe only */
-    int64_t next_look_ms;        /* scribe only */
+    /* The scribe's alone. */
+    struct dk_token_watch token;
+    struct dk_file_watch flush_file;
+    struct dk_log_limit flush_limit;
+    int64_t next_look_ms;
 };
 
 /* What a call decided, added to the shared counters once. */
@@ -65,12 +72,19 @@ static enum dk_error make_parts(struct dk_authorizer *authorizer, struct dk_erro
         .entries = (uint64_t)authorizer->config.cache_entries,
         .stale_window_ms = keeps_stale ? authorizer->config.stale_max_ms : 0,
     };
-    enum dk_error error = dk_token_watch_init(&authorizer->token, &authorizer->config, why);
+    const struct dk_config *config = &authorizer->config;
+    enum dk_error error = dk_token_watch_init(&authorizer->token, config, why);
+    if (error == DK_OK) {
+        error = dk_file_watch_init(&authorizer->flush_file, config, DK_FILE_FLUSH, why);
+    }
     if (error == DK_OK) {
         error = dk_hash_key_init(&authorizer->hash_key);
     }
     if (error == DK_OK) {
         error = dk_log_new(LOG_LINES, &authorizer->log);
+    }
+    if (error == DK_OK) {
+        error = dk_denials_new(config, authorizer->log, &authorizer->denials, why);
     }
     if (error == DK_OK) {
         error = dk_metrics_new(&authorizer->metrics);
@@ -116,7 +130,9 @@ void dk_authorizer_destroy(struct dk_authorizer *authorizer) {
     dk_cache_destroy(authorizer->cache);
     dk_context_table_destroy(authorizer->contexts);
     dk_metrics_destroy(authorizer->metrics);
+    dk_denials_destroy(authorizer->denials);
     dk_log_destroy(authorizer->log);
+    dk_file_watch_clean_up(&authorizer->flush_file);
     dk_token_watch_clean_up(&authorizer->token);
     dk_config_clean_up(&authorizer->config);
     explicit_bzero(&authorizer->hash_key, sizeof(authorizer->hash_key));
@@ -141,11 +157,7 @@ void dk_authorizer_stop(struct dk_authorizer *authorizer) {
     dk_log_close(authorizer->log);
 }
 
-static void look_after_token(struct dk_authorizer *authorizer, int64_t now_ms) {
-    if (now_ms < authorizer->next_look_ms) {
-        return;
-    }
-    authorizer->next_look_ms = now_ms + TOKEN_LOOK_MS;
+static void look_after_token(struct dk_authorizer *authorizer) {
     if (!dk_token_watch_look(&authorizer->token, authorizer->log)) {
         return;
     }
@@ -158,14 +170,40 @@ static void look_after_token(struct dk_authorizer *authorizer, int64_t now_ms) {
     }
 }
 
+static void look_after_flush_file(struct dk_authorizer *authorizer) {
+    struct dk_error_text why = {""};
+    switch (dk_file_watch_look(&authorizer->flush_file, &why)) {
+    case DK_FILE_OLD:
+        return;
+    case DK_FILE_NEW:
+        dk_file_watch_accept(&authorizer->flush_file);
+        dk_authorizer_flush(authorizer);
+        return;
+    case DK_FILE_FAILED:
+        dk_log_write_limited(authorizer->log, &authorizer->flush_limit, DK_LOG_WARN,
+                             "%s; nothing can be flushed by it", why.text);
+        return;
+    }
+}
+
+static void look_after_files(struct dk_authorizer *authorizer, int64_t now_ms) {
+    if (now_ms < authorizer->next_look_ms) {
+        return;
+    }
+    authorizer->next_look_ms = now_ms + FILE_LOOK_MS;
+    dk_denials_look(authorizer->denials);
+    look_after_flush_file(authorizer);
+    look_after_token(authorizer);
+}
+
 size_t dk_authorizer_drain(struct dk_authorizer *authorizer, uint8_t *out, size_t capacity,
                            int timeout_ms) {
     int64_t end_ms = dk_clock_ms() + timeout_ms;
     for (;;) {
         int64_t now_ms = dk_clock_ms();
-        look_after_token(authorizer, now_ms);
+        look_after_files(authorizer, now_ms);
         int64_t wait_ms = end_ms - now_ms;
-        wait_ms = wait_ms < 0 ? 0 : wait_ms > TOKEN_LOOK_MS ? TOKEN_LOOK_MS : wait_ms;
+        wait_ms = wait_ms < 0 ? 0 : wait_ms > FILE_LOOK_MS ? FILE_LOOK_MS : wait_ms;
         size_t written = dk_log_drain(authorizer->log, out, capacity, (int)wait_ms);
         if (written > 0 || is_stopped(authorizer) || dk_clock_ms() >= end_ms) {
             return written;
@@ -182,7 +220,8 @@ static bool is_super_user(const struct dk_config *config, const struct dk_contex
     return false;
 }
 
-/* The rules that need nobody else. True if one of them decides every action of the call. */
+/* The rules that need nobody else, save the deny list, which comes before them. True if one of them
+ * decides every action of the call. */
 static bool local_rule(int64_t not_after_s, bool super_user, dk_answer *answer) {
     if (not_after_s != 0 && dk_clock_wall_s() > not_after_s) {
         *answer = DK_ANSWER(DK_DENY, DK_SOURCE_RULE);
@@ -208,6 +247,9 @@ enum dk_error dk_authorizer_register(struct dk_authorizer *authorizer, struct dk
     struct dk_context_memo memo;
     memo.not_after_s = parsed.not_after_s;
     memo.super_user = is_super_user(&authorizer->config, &parsed);
+    /* The number before the list: a list that comes in between makes the memo stale. */
+    memo.deny_generation = dk_denials_generation(authorizer->denials);
+    memo.may_be_denied = dk_denials_concern(authorizer->denials, &parsed);
     dk_question_begin(&authorizer->hash_key, &parsed, &memo.begun);
     *handle = dk_context_table_put(authorizer->contexts, &memo);
     return DK_OK;
@@ -230,12 +272,20 @@ static void count_tally(struct dk_authorizer *authorizer, const struct tally *ta
     count(authorizer, DK_METRIC_UNAVAILABLE, tally->unavailable);
 }
 
-static void count_ruled(struct dk_authorizer *authorizer, dk_answer answer, size_t actions) {
-    bool allowed = DK_ANSWER_OUTCOME(answer) == DK_ALLOW;
-    struct tally tally = {
-        .rules = actions, .allowed = allowed ? actions : 0, .denied = allowed ? 0 : actions};
+/* Of a call whose answers are final. `tally` knows its hits and misses. */
+static void count_answers(struct dk_authorizer *authorizer, struct tally *tally,
+                          const dk_answer *answers, size_t actions) {
+    for (size_t i = 0; i < actions; i++) {
+        enum dk_outcome outcome = DK_ANSWER_OUTCOME(answers[i]);
+        tally->rules += DK_ANSWER_SOURCE(answers[i]) == DK_SOURCE_RULE;
+        tally->allowed += outcome == DK_ALLOW;
+        tally->stale += DK_ANSWER_SOURCE(answers[i]) == DK_SOURCE_STALE;
+        tally->undefined += outcome == DK_UNDEFINED;
+        tally->unavailable += outcome == DK_UNAVAILABLE;
+    }
+    tally->denied = actions - tally->allowed;
     count(authorizer, DK_METRIC_CALLS, 1);
-    count_tally(authorizer, &tally);
+    count_tally(authorizer, tally);
 }
 
 /* Hashes every action and calls its line nearer; the lines arrive while others are hashed. */
@@ -290,9 +340,9 @@ static enum dk_error probe_cache(struct dk_authorizer *authorizer,
     return DK_OK;
 }
 
-static enum dk_error probe_rule(struct dk_authorizer *authorizer, dk_answer answer,
-                                struct dk_bytes request, dk_answer *answers, size_t *actions,
-                                size_t *not_allowed) {
+/* The same answer for every action of a request. */
+static enum dk_error answer_all(dk_answer answer, struct dk_bytes request, dk_answer *answers,
+                                size_t *actions, size_t *not_allowed) {
     size_t n = 0;
     while (request.len > 0) {
         struct dk_action action;
@@ -305,10 +355,20 @@ static enum dk_error probe_rule(struct dk_authorizer *authorizer, dk_answer answ
         }
         answers[n++] = answer;
     }
-    count_ruled(authorizer, answer, n);
     *actions = n;
     *not_allowed = DK_ANSWER_OUTCOME(answer) == DK_ALLOW ? 0 : n;
     return DK_OK;
+}
+
+static enum dk_error probe_rule(struct dk_authorizer *authorizer, dk_answer answer,
+                                struct dk_bytes request, dk_answer *answers, size_t *actions,
+                                size_t *not_allowed) {
+    enum dk_error error = answer_all(answer, request, answers, actions, not_allowed);
+    if (error == DK_OK) {
+        struct tally tally = {0};
+        count_answers(authorizer, &tally, answers, *actions);
+    }
+    return error;
 }
 
 enum dk_error dk_authorizer_probe(struct dk_authorizer *authorizer, uint64_t handle,
@@ -323,7 +383,14 @@ enum dk_error dk_authorizer_probe(struct dk_authorizer *authorizer, uint64_t han
     if (!dk_context_table_get(authorizer->contexts, handle, &memo)) {
         return DK_ERR_STALE;
     }
+    if (memo.deny_generation != dk_denials_generation(authorizer->denials)) {
+        return DK_ERR_STALE;
+    }
     dk_answer ruled;
+    if (memo.may_be_denied) {
+        /* Which actions it is takes the list, and so a lock. */
+        return answer_all(DK_ANSWER_MISS, request, answers, actions, not_allowed);
+    }
     if (local_rule(memo.not_after_s, memo.super_user, &ruled)) {
         return probe_rule(authorizer, ruled, request, answers, actions, not_allowed);
     }
@@ -353,22 +420,50 @@ static enum dk_error parse_actions(struct dk_bytes request, struct dk_miss *aske
     return request.len == 0 ? DK_OK : DK_ERR_MALFORMED;
 }
 
-/* Answers what the cache knows. The others move to the front of `asked`, in their order, and have
- * DK_ANSWER_MISS as their answer. Returns how many they are. */
-static size_t look_up(struct dk_authorizer *authorizer, struct dk_miss *asked, size_t actions,
-                      dk_answer *answers) {
+/* One call of dk_authorizer_authorize on its way. */
+struct call {
+    const struct dk_context *context;
+    size_t actions;
+    dk_answer *answers;    /* one for each action; DK_ANSWER_MISS: it is open */
+    struct dk_miss *asked; /* the open ones in front, in their order */
+    size_t open;
+    struct tally tally;
+};
+
+/* Answers what the deny list denies. */
+static void apply_deny_list(struct dk_authorizer *authorizer, struct call *call) {
+    dk_denials_apply(authorizer->denials, call->context, call->asked, call->actions);
+    for (size_t i = 0; i < call->actions; i++) {
+        const struct dk_miss *miss = &call->asked[i];
+        if (miss->source == DK_SOURCE_RULE) {
+            call->answers[i] = DK_ANSWER(miss->outcome, miss->source);
+        } else {
+            call->answers[i] = DK_ANSWER_MISS;
+            call->asked[call->open++] = *miss;
+        }
+    }
+}
+
+/* Answers what the cache knows. */
+static void look_up(struct dk_authorizer *authorizer, struct call *call) {
     int64_t now_ms = dk_clock_coarse_ms();
+    size_t next = 0;
     size_t misses = 0;
-    for (size_t i = 0; i < actions; i++) {
-        answers[i] = answer_of_hit(dk_cache_lookup(authorizer->cache, asked[i].key, now_ms));
-        if (answers[i] == DK_ANSWER_MISS) {
-            asked[misses] = asked[i];
-            asked[misses].outcome = DK_UNAVAILABLE;
-            asked[misses].source = DK_SOURCE_NONE;
+    for (size_t i = 0; i < call->actions; i++) {
+        if (call->answers[i] != DK_ANSWER_MISS) {
+            continue;
+        }
+        const struct dk_miss *miss = &call->asked[next++];
+        call->answers[i] = answer_of_hit(dk_cache_lookup(authorizer->cache, miss->key, now_ms));
+        if (call->answers[i] == DK_ANSWER_MISS) {
+            call->asked[misses] = *miss;
+            call->asked[misses].outcome = DK_UNAVAILABLE;
             misses++;
         }
     }
-    return misses;
+    call->tally.hits = call->open - misses;
+    call->tally.misses = misses;
+    call->open = misses;
 }
 
 /* What has no answer gets the last known one. Where the rule is off, the cache has no stale window
@@ -387,48 +482,52 @@ static void use_stale(struct dk_authorizer *authorizer, struct dk_miss *misses, 
     }
 }
 
-/* Every DK_ANSWER_MISS gets the outcome of its miss. */
-static void fill_in(const struct dk_miss *misses, dk_answer *answers, size_t actions) {
-    size_t next = 0;
-    for (size_t i = 0; i < actions; i++) {
-        if (answers[i] == DK_ANSWER_MISS) {
-            answers[i] = DK_ANSWER(misses[next].outcome, misses[next].source);
+/* Every open action gets the outcome of its miss. */
+static void fill_in(struct call *call) {
+    const struct dk_miss *next = call->asked;
+    for (size_t i = 0; i < call->actions; i++) {
+        if (call->answers[i] == DK_ANSWER_MISS) {
+            call->answers[i] = DK_ANSWER(next->outcome, next->source);
             next++;
         }
     }
 }
 
-static void count_answers(struct dk_authorizer *authorizer, const dk_answer *answers,
-                          size_t actions, size_t misses) {
-    struct tally tally = {.hits = actions - misses, .misses = misses};
-    for (size_t i = 0; i < actions; i++) {
-        enum dk_outcome outcome = DK_ANSWER_OUTCOME(answers[i]);
-        tally.allowed += outcome == DK_ALLOW;
-        tally.stale += DK_ANSWER_SOURCE(answers[i]) == DK_SOURCE_STALE;
-        tally.undefined += outcome == DK_UNDEFINED;
-        tally.unavailable += outcome == DK_UNAVAILABLE;
-    }
-    tally.denied = actions - tally.allowed;
-    count(authorizer, DK_METRIC_CALLS, 1);
-    count_tally(authorizer, &tally);
-}
-
-static void ask(struct dk_authorizer *authorizer, const struct dk_context *context,
-                struct dk_miss *asked, size_t actions, int64_t deadline_ms, dk_answer *answers) {
+/* Asks cache and OPA for what is open. */
+static void ask(struct dk_authorizer *authorizer, struct call *call, int64_t deadline_ms) {
     struct dk_keyed_hash begun;
     uint64_t epoch = dk_cache_epoch(authorizer->cache);
-    dk_question_begin(&authorizer->hash_key, context, &begun);
-    for (size_t i = 0; i < actions; i++) {
-        asked[i].key = dk_question_key(&begun, &asked[i].action, epoch);
-        dk_cache_prefetch(authorizer->cache, asked[i].key);
+    dk_question_begin(&authorizer->hash_key, call->context, &begun);
+    for (size_t i = 0; i < call->open; i++) {
+        struct dk_miss *miss = &call->asked[i];
+        miss->key = dk_question_key(&begun, &miss->action, epoch);
+        dk_cache_prefetch(authorizer->cache, miss->key);
     }
-    size_t misses = look_up(authorizer, asked, actions, answers);
-    if (misses > 0) {
-        dk_resolver_resolve(authorizer->resolver, context, asked, misses, epoch, deadline_ms);
-        use_stale(authorizer, asked, misses);
-        fill_in(asked, answers, actions);
+    look_up(authorizer, call);
+    if (call->open > 0) {
+        dk_resolver_resolve(authorizer->resolver, call->context, call->asked, call->open, epoch,
+                            deadline_ms);
+        use_stale(authorizer, call->asked, call->open);
+        /* Another list may have come while this call waited. */
+        dk_denials_apply(authorizer->denials, call->context, call->asked, call->open);
+        fill_in(call);
     }
-    count_answers(authorizer, answers, actions, misses);
+}
+
+/* The deny list, then the other rules, then cache and OPA. */
+static void answer_call(struct dk_authorizer *authorizer, struct call *call,
+                        int64_t deadline_cap_ms) {
+    const struct dk_context *context = call->context;
+    bool super_user = is_super_user(&authorizer->config, context);
+    dk_answer ruled;
+    apply_deny_list(authorizer, call);
+    if (!local_rule(context->not_after_s, super_user, &ruled)) {
+        ask(authorizer, call, deadline_of(authorizer, call->open, deadline_cap_ms));
+        return;
+    }
+    for (size_t i = 0; i < call->actions; i++) {
+        call->answers[i] = call->answers[i] == DK_ANSWER_MISS ? ruled : call->answers[i];
+    }
 }
 
 static enum dk_error decide(struct dk_authorizer *authorizer, struct dk_bytes context,
@@ -442,18 +541,14 @@ static enum dk_error decide(struct dk_authorizer *authorizer, struct dk_bytes co
     if (error != DK_OK) {
         return error;
     }
-    dk_answer ruled;
+    struct call call = {&parsed, actions, answers, asked, 0, {0}};
     if (is_stopped(authorizer)) {
         memset(answers, DK_ANSWER(DK_UNAVAILABLE, DK_SOURCE_NONE), actions);
-        count_answers(authorizer, answers, actions, actions);
-    } else if (local_rule(parsed.not_after_s, is_super_user(&authorizer->config, &parsed),
-                          &ruled)) {
-        memset(answers, ruled, actions);
-        count_ruled(authorizer, ruled, actions);
+        call.tally.misses = actions;
     } else {
-        int64_t deadline_ms = deadline_of(authorizer, actions, deadline_cap_ms);
-        ask(authorizer, &parsed, asked, actions, deadline_ms, answers);
+        answer_call(authorizer, &call, deadline_cap_ms);
     }
+    count_answers(authorizer, &call.tally, answers, actions);
     return DK_OK;
 }
 
@@ -526,10 +621,14 @@ bool dk_authorizer_wait_ready(struct dk_authorizer *authorizer, int64_t timeout_
 }
 
 uint64_t dk_authorizer_metric(const struct dk_authorizer *authorizer, enum dk_metric metric) {
-    if (metric == DK_METRIC_LOG_DROPPED) {
+    switch (metric) {
+    case DK_METRIC_LOG_DROPPED:
         return dk_log_dropped(authorizer->log);
+    case DK_METRIC_DENY_ENTRIES:
+        return dk_denials_count(authorizer->denials);
+    default:
+        return dk_metrics_read(authorizer->metrics, metric);
     }
-    return dk_metrics_read(authorizer->metrics, metric);
 }
 
 struct dk_log *dk_authorizer_log(struct dk_authorizer *authorizer) {
