@@ -98,8 +98,8 @@ static cJSON *parse_whole(struct dk_bytes text, size_t *at) {
 }
 
 cJSON *dk_json_parse(struct dk_bytes text, size_t max_values, size_t *at) {
-    size_t unread;
-    size_t *end = at != NULL ? at : &unread;
+    size_t unasked = 0;
+    size_t *end = at != NULL ? at : &unasked;
     *end = 0;
     return text.len > 0 && is_bounded(text, max_values, end) ? parse_whole(text, end) : NULL;
 }
