@@ -236,6 +236,7 @@ static void test_a_principal_is_split_at_its_first_colon(void **state) {
     assert_true(is_principal("User", "CN=a:b", "User:CN=a:b"));
     assert_true(is_principal("User", "", "User:"));
     assert_false(is_principal("User:CN=a", "b", "User:CN=a:b"));
+    assert_false(is_principal("User:b", "b", "User:b:b"));
     assert_false(is_principal("User", "alice", "User:Alice"));
     assert_false(is_principal("User", "alice", "user:alice"));
     assert_false(is_principal("User", "alice", "User:alice "));
