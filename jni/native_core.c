@@ -22,7 +22,7 @@
 /* Longer than doorkeeper.start.wait.ms may be, and short enough to be added to any clock. */
 #define WAIT_READY_MAX_MS (INT64_C(24) * 3600 * 1000)
 
-enum probe_result { PROBE_STALE = -1, PROBE_REFUSED = -2 };
+enum probe_result { PROBE_STALE = -1, PROBE_REFUSED = -2, PROBE_LATE = 1 << 30 };
 enum setting {
     SETTING_FIELDS = 0,
     SETTING_START_WAIT_MS = 1,
@@ -306,13 +306,14 @@ static jlong JNICALL register_context(JNIEnv *env, jclass class, jlong core, jby
 
 static jint probe_request(struct dk_authorizer *authorizer, jlong handle, struct dk_bytes request,
                           dk_answer answers[DK_PROBE_MAX], size_t *count) {
-    size_t not_allowed = 0;
+    struct dk_probed found;
     enum dk_error error =
-        dk_authorizer_probe(authorizer, (uint64_t)handle, request, answers, count, &not_allowed);
-    if (error == DK_ERR_STALE) {
-        return PROBE_STALE;
+        dk_authorizer_probe(authorizer, (uint64_t)handle, request, answers, &found);
+    *count = found.count;
+    if (error != DK_OK) {
+        return error == DK_ERR_STALE ? PROBE_STALE : PROBE_REFUSED;
     }
-    return error == DK_OK ? (jint)not_allowed : PROBE_REFUSED;
+    return (jint)found.not_allowed | (found.late > 0 ? PROBE_LATE : 0);
 }
 
 static jint JNICALL probe(JNIEnv *env, jclass class, jlong core, jlong handle, jbyteArray request,
@@ -375,6 +376,27 @@ static jint JNICALL authorize(JNIEnv *env, jclass class, jlong core, jbyteArray 
     free(context_copy.heap);
     free(found);
     return result;
+}
+
+static void JNICALL refresh(JNIEnv *env, jclass class, jlong core, jbyteArray context,
+                            jint context_len, jbyteArray request, jint len, jint count) {
+    (void)class;
+    uint8_t context_room[4096];
+    uint8_t request_room[4096];
+    struct copy context_copy = {{NULL, 0}, NULL};
+    struct copy request_copy = {{NULL, 0}, NULL};
+    if (count > 0 &&
+        copy_array(env, context, context_len, context_room, sizeof(context_room), &context_copy) &&
+        copy_array(env, request, len, request_room, sizeof(request_room), &request_copy)) {
+        struct dk_authorizer *authorizer = core_table_enter(core);
+        if (authorizer != NULL) {
+            dk_authorizer_refresh(authorizer, context_copy.bytes, request_copy.bytes,
+                                  (size_t)count);
+            core_table_leave(core);
+        }
+    }
+    free(request_copy.heap);
+    free(context_copy.heap);
 }
 
 static void JNICALL audit(JNIEnv *env, jclass class, jlong core, jbyteArray principal,
@@ -542,6 +564,7 @@ static const JNINativeMethod methods[] = {
     {"register", "(J[BI)J", (void *)register_context},
     {"probe", "(JJ[BI[B)I", (void *)probe},
     {"authorize", "(J[BI[BIII[B)I", (void *)authorize},
+    {"refresh", "(J[BI[BII)V", (void *)refresh},
     {"audit", "(J[B[B[B[BII[B)V", (void *)audit},
     {"flush", "(J)V", (void *)flush},
     {"waitReady", "(JJ)Z", (void *)wait_ready},

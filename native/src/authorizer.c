@@ -17,6 +17,8 @@
 #define DEADLINE_MAX_MS 2000
 #define ACTIONS_PER_DEADLINE_MS 20 /* 50 µs each */
 #define FILE_LOOK_MS 500
+/* A decision is asked for anew in the last quarter of its TTL. */
+#define LATE_PART 4
 
 _Static_assert(DK_CONTEXT_MAX + 64 < DK_CONTEXT_MEMO_LEN_END, "a memo holds any context's length");
 
@@ -71,6 +73,8 @@ static enum dk_error make_parts(struct dk_authorizer *authorizer, struct dk_erro
     struct dk_cache_options cache_options = {
         .entries = (uint64_t)authorizer->config.cache_entries,
         .stale_window_ms = keeps_stale ? authorizer->config.stale_max_ms : 0,
+        .late_allow_ms = authorizer->config.cache_ttl_allow_ms / LATE_PART,
+        .late_deny_ms = authorizer->config.cache_ttl_deny_ms / LATE_PART,
     };
     const struct dk_config *config = &authorizer->config;
     enum dk_error error = dk_token_watch_init(&authorizer->token, config, why);
@@ -317,7 +321,7 @@ static dk_answer answer_of_hit(struct dk_hit hit) {
 
 static enum dk_error probe_cache(struct dk_authorizer *authorizer,
                                  const struct dk_keyed_hash *begun, struct dk_bytes request,
-                                 dk_answer *answers, size_t *actions, size_t *not_allowed) {
+                                 dk_answer *answers, struct dk_probed *out) {
     struct dk_hash128 keys[DK_PROBE_MAX];
     size_t n;
     enum dk_error error = make_keys(authorizer, begun, request, keys, &n);
@@ -325,24 +329,25 @@ static enum dk_error probe_cache(struct dk_authorizer *authorizer,
         return error;
     }
     int64_t now_ms = dk_clock_coarse_ms();
-    size_t allowed = 0, misses = 0;
+    size_t allowed = 0, misses = 0, late = 0;
     for (size_t i = 0; i < n; i++) {
-        answers[i] = answer_of_hit(dk_cache_lookup(authorizer->cache, keys[i], now_ms));
+        struct dk_hit hit = dk_cache_lookup(authorizer->cache, keys[i], now_ms);
+        answers[i] = answer_of_hit(hit);
         allowed += answers[i] == DK_ANSWER(DK_ALLOW, DK_SOURCE_CACHE);
         misses += answers[i] == DK_ANSWER_MISS;
+        late += hit.late;
     }
     struct tally tally = {.hits = n - misses, .allowed = allowed, .denied = n - misses - allowed};
     /* A call with misses comes back through dk_authorizer_authorize and is counted there. */
     count(authorizer, DK_METRIC_CALLS, misses == 0);
     count_tally(authorizer, &tally);
-    *actions = n;
-    *not_allowed = n - allowed;
+    *out = (struct dk_probed){.count = n, .not_allowed = n - allowed, .late = late};
     return DK_OK;
 }
 
 /* The same answer for every action of a request. */
 static enum dk_error answer_all(dk_answer answer, struct dk_bytes request, dk_answer *answers,
-                                size_t *actions, size_t *not_allowed) {
+                                struct dk_probed *out) {
     size_t n = 0;
     while (request.len > 0) {
         struct dk_action action;
@@ -355,27 +360,26 @@ static enum dk_error answer_all(dk_answer answer, struct dk_bytes request, dk_an
         }
         answers[n++] = answer;
     }
-    *actions = n;
-    *not_allowed = DK_ANSWER_OUTCOME(answer) == DK_ALLOW ? 0 : n;
+    *out = (struct dk_probed){.count = n,
+                              .not_allowed = DK_ANSWER_OUTCOME(answer) == DK_ALLOW ? 0 : n};
     return DK_OK;
 }
 
 static enum dk_error probe_rule(struct dk_authorizer *authorizer, dk_answer answer,
-                                struct dk_bytes request, dk_answer *answers, size_t *actions,
-                                size_t *not_allowed) {
-    enum dk_error error = answer_all(answer, request, answers, actions, not_allowed);
+                                struct dk_bytes request, dk_answer *answers,
+                                struct dk_probed *out) {
+    enum dk_error error = answer_all(answer, request, answers, out);
     if (error == DK_OK) {
         struct tally tally = {0};
-        count_answers(authorizer, &tally, answers, *actions);
+        count_answers(authorizer, &tally, answers, out->count);
     }
     return error;
 }
 
 enum dk_error dk_authorizer_probe(struct dk_authorizer *authorizer, uint64_t handle,
-                                  struct dk_bytes request, dk_answer *answers, size_t *actions,
-                                  size_t *not_allowed) {
-    *actions = 0;
-    *not_allowed = 0;
+                                  struct dk_bytes request, dk_answer *answers,
+                                  struct dk_probed *out) {
+    *out = (struct dk_probed){.count = 0};
     if (is_stopped(authorizer)) {
         return DK_ERR_CLOSED;
     }
@@ -389,12 +393,12 @@ enum dk_error dk_authorizer_probe(struct dk_authorizer *authorizer, uint64_t han
     dk_answer ruled;
     if (memo.may_be_denied) {
         /* Which actions it is takes the list, and so a lock. */
-        return answer_all(DK_ANSWER_MISS, request, answers, actions, not_allowed);
+        return answer_all(DK_ANSWER_MISS, request, answers, out);
     }
     if (local_rule(memo.not_after_s, memo.super_user, &ruled)) {
-        return probe_rule(authorizer, ruled, request, answers, actions, not_allowed);
+        return probe_rule(authorizer, ruled, request, answers, out);
     }
-    return probe_cache(authorizer, &memo.begun, request, answers, actions, not_allowed);
+    return probe_cache(authorizer, &memo.begun, request, answers, out);
 }
 
 static int64_t deadline_of(const struct dk_authorizer *authorizer, size_t actions,
@@ -427,6 +431,7 @@ struct call {
     dk_answer *answers;    /* one for each action; DK_ANSWER_MISS: it is open */
     struct dk_miss *asked; /* the open ones in front, in their order */
     size_t open;
+    bool any_late; /* there are decisions that should be asked for anew */
     struct tally tally;
 };
 
@@ -454,7 +459,9 @@ static void look_up(struct dk_authorizer *authorizer, struct call *call) {
             continue;
         }
         const struct dk_miss *miss = &call->asked[next++];
-        call->answers[i] = answer_of_hit(dk_cache_lookup(authorizer->cache, miss->key, now_ms));
+        struct dk_hit hit = dk_cache_lookup(authorizer->cache, miss->key, now_ms);
+        call->answers[i] = answer_of_hit(hit);
+        call->any_late |= hit.late;
         if (call->answers[i] == DK_ANSWER_MISS) {
             call->asked[misses] = *miss;
             call->asked[misses].outcome = DK_UNAVAILABLE;
@@ -493,16 +500,22 @@ static void fill_in(struct call *call) {
     }
 }
 
-/* Asks cache and OPA for what is open. */
-static void ask(struct dk_authorizer *authorizer, struct call *call, int64_t deadline_ms) {
+/* Makes the keys of all that is asked; returns the epoch that they stand for. */
+static uint64_t make_all_keys(struct dk_authorizer *authorizer, const struct dk_context *context,
+                              struct dk_miss *asked, size_t actions) {
     struct dk_keyed_hash begun;
     uint64_t epoch = dk_cache_epoch(authorizer->cache);
-    dk_question_begin(&authorizer->hash_key, call->context, &begun);
-    for (size_t i = 0; i < call->open; i++) {
-        struct dk_miss *miss = &call->asked[i];
-        miss->key = dk_question_key(&begun, &miss->action, epoch);
-        dk_cache_prefetch(authorizer->cache, miss->key);
+    dk_question_begin(&authorizer->hash_key, context, &begun);
+    for (size_t i = 0; i < actions; i++) {
+        asked[i].key = dk_question_key(&begun, &asked[i].action, epoch);
+        dk_cache_prefetch(authorizer->cache, asked[i].key);
     }
+    return epoch;
+}
+
+/* Asks cache and OPA for what is open. */
+static void ask(struct dk_authorizer *authorizer, struct call *call, int64_t deadline_ms) {
+    uint64_t epoch = make_all_keys(authorizer, call->context, call->asked, call->open);
     look_up(authorizer, call);
     if (call->open > 0) {
         dk_resolver_resolve(authorizer->resolver, call->context, call->asked, call->open, epoch,
@@ -541,7 +554,7 @@ static enum dk_error decide(struct dk_authorizer *authorizer, struct dk_bytes co
     if (error != DK_OK) {
         return error;
     }
-    struct call call = {&parsed, actions, answers, asked, 0, {0}};
+    struct call call = {.context = &parsed, .actions = actions, .answers = answers, .asked = asked};
     if (is_stopped(authorizer)) {
         memset(answers, DK_ANSWER(DK_UNAVAILABLE, DK_SOURCE_NONE), actions);
         call.tally.misses = actions;
@@ -549,7 +562,43 @@ static enum dk_error decide(struct dk_authorizer *authorizer, struct dk_bytes co
         answer_call(authorizer, &call, deadline_cap_ms);
     }
     count_answers(authorizer, &call.tally, answers, actions);
+    if (call.any_late) {
+        dk_authorizer_refresh(authorizer, context, request, actions);
+    }
     return DK_OK;
+}
+
+/* Leaves only what is late, and nothing that is denied; returns how many they are. */
+static size_t keep_late(struct dk_authorizer *authorizer, struct dk_miss *asked, size_t actions) {
+    int64_t now_ms = dk_clock_coarse_ms();
+    size_t late = 0;
+    for (size_t i = 0; i < actions; i++) {
+        if (asked[i].source != DK_SOURCE_RULE &&
+            dk_cache_lookup(authorizer->cache, asked[i].key, now_ms).late) {
+            asked[late++] = asked[i];
+        }
+    }
+    return late;
+}
+
+void dk_authorizer_refresh(struct dk_authorizer *authorizer, struct dk_bytes context,
+                           struct dk_bytes request, size_t actions) {
+    struct dk_context parsed;
+    if (is_stopped(authorizer) || actions > request.len / DK_ACTION_HEADER ||
+        dk_context_parse(context, &parsed) != DK_OK) {
+        return;
+    }
+    struct dk_miss *asked = calloc(actions + 1, sizeof(*asked));
+    if (asked == NULL) {
+        return;
+    }
+    if (parse_actions(request, asked, actions) == DK_OK) {
+        uint64_t epoch = make_all_keys(authorizer, &parsed, asked, actions);
+        dk_denials_apply(authorizer->denials, &parsed, asked, actions);
+        size_t late = keep_late(authorizer, asked, actions);
+        dk_resolver_refresh(authorizer->resolver, &parsed, asked, late, epoch);
+    }
+    free(asked);
 }
 
 enum dk_error dk_authorizer_authorize(struct dk_authorizer *authorizer, struct dk_bytes context,
@@ -624,6 +673,8 @@ uint64_t dk_authorizer_metric(const struct dk_authorizer *authorizer, enum dk_me
     switch (metric) {
     case DK_METRIC_LOG_DROPPED:
         return dk_log_dropped(authorizer->log);
+    case DK_METRIC_BREAKER:
+        return dk_resolver_breaker_state(authorizer->resolver);
     case DK_METRIC_DENY_ENTRIES:
         return dk_denials_count(authorizer->denials);
     default:

@@ -75,6 +75,7 @@ struct dk_cache {
     uint64_t line_mask;
     size_t memory_bytes;
     int64_t stale_window_ms;
+    int64_t late_allow_ms, late_deny_ms;
     int64_t base_ms; /* deadlines count from here */
     int64_t clock_step_ms;
     _Alignas(64) _Atomic uint64_t epoch;
@@ -127,6 +128,8 @@ enum dk_error dk_cache_new(const struct dk_cache_options *options, struct dk_cac
     cache->lines = memory;
     cache->line_mask = lines - 1;
     cache->stale_window_ms = options->stale_window_ms;
+    cache->late_allow_ms = options->late_allow_ms;
+    cache->late_deny_ms = options->late_deny_ms;
     cache->clock_step_ms = dk_clock_coarse_step_ms();
     cache->base_ms = dk_clock_coarse_ms() - 1;
     atomic_init(&cache->epoch, 1);
@@ -173,7 +176,7 @@ static uint64_t unseal(const struct entry *entry, struct dk_hash128 key, bool *u
 }
 
 static struct dk_hit judge(const struct dk_cache *cache, uint64_t m, int64_t now_ms) {
-    const struct dk_hit miss = {DK_LOOKUP_MISS, DK_DENY};
+    const struct dk_hit miss = {DK_LOOKUP_MISS, DK_DENY, false};
     int64_t past_ms = now_ms - cache->base_ms - deadline_of(m);
     enum sealed_outcome outcome = outcome_of(m);
     if (outcome != SEALED_ALLOW && outcome != SEALED_DENY) {
@@ -181,10 +184,11 @@ static struct dk_hit judge(const struct dk_cache *cache, uint64_t m, int64_t now
     }
     if (past_ms < 0) {
         enum dk_outcome decision = outcome == SEALED_ALLOW ? DK_ALLOW : DK_DENY;
-        return (struct dk_hit){DK_LOOKUP_FRESH, decision};
+        int64_t late_ms = decision == DK_ALLOW ? cache->late_allow_ms : cache->late_deny_ms;
+        return (struct dk_hit){DK_LOOKUP_FRESH, decision, -past_ms < late_ms};
     }
     if (outcome == SEALED_ALLOW && past_ms < cache->stale_window_ms) {
-        return (struct dk_hit){DK_LOOKUP_STALE, DK_ALLOW};
+        return (struct dk_hit){DK_LOOKUP_STALE, DK_ALLOW, false};
     }
     return miss;
 }
@@ -211,11 +215,11 @@ struct dk_hit dk_cache_lookup(struct dk_cache *cache, struct dk_hash128 key, int
             }
             if (!used) {
                 /* Inserts fill the window from the front and slots never empty again. */
-                return (struct dk_hit){DK_LOOKUP_MISS, DK_DENY};
+                return (struct dk_hit){DK_LOOKUP_MISS, DK_DENY, false};
             }
         }
     }
-    return (struct dk_hit){DK_LOOKUP_MISS, DK_DENY};
+    return (struct dk_hit){DK_LOOKUP_MISS, DK_DENY, false};
 }
 
 /* How little an entry is worth keeping; the window's lowest is displaced, the first of equals. */

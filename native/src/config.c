@@ -212,8 +212,6 @@ static struct dk_bytes without_end(struct dk_bytes text, char end) {
 
 static bool is_right_text(enum setting_type type, struct dk_bytes value) {
     switch (type) {
-    case SETTING_URL:
-        return is_url(value);
     case SETTING_RULE:
         return is_rule(value);
     case SETTING_OPTIONAL_RULE:
@@ -224,13 +222,35 @@ static bool is_right_text(enum setting_type type, struct dk_bytes value) {
 }
 
 static void read_text(struct reader *reader, const struct setting_row *row, struct dk_bytes value) {
-    /* The path of a request is appended with a slash of its own. */
-    struct dk_bytes kept = row->type == SETTING_URL ? without_end(value, '/') : value;
-    if (has_controls(kept) || !is_right_text(row->type, kept)) {
+    if (has_controls(value) || !is_right_text(row->type, value)) {
         report_value(reader, row, value, "");
         return;
     }
-    set_text(reader, row, kept);
+    set_text(reader, row, value);
+}
+
+/* Keeps "a,b" of " a/ , b//". */
+static void read_urls(struct reader *reader, const struct setting_row *row, struct dk_bytes value) {
+    struct dk_bytes rest = value;
+    struct dk_writer kept;
+    size_t count = 0;
+    bool right = true;
+    dk_writer_init(&kept, value.len + 1);
+    do {
+        /* The path of a request is appended with a slash of its own. */
+        struct dk_bytes url = without_end(take_part(&rest, ','), '/');
+        right = right && !has_controls(url) && is_url(url) && ++count <= DK_OPA_URLS_MAX;
+        dk_writer_text(&kept, count > 1 ? "," : "");
+        dk_writer_bytes(&kept, url);
+    } while (right && rest.len > 0);
+    if (!right) {
+        report_value(reader, row, value, "");
+    } else if (kept.failed) {
+        reader->error = DK_ERR_MEMORY;
+    } else {
+        set_text(reader, row, dk_writer_view(&kept));
+    }
+    dk_writer_clean_up(&kept);
 }
 
 static void read_number(struct reader *reader, const struct setting_row *row,
@@ -347,6 +367,8 @@ static void read_value(struct reader *reader, const struct setting_row *row,
         read_principals(reader, row, value);
         return;
     case SETTING_URL:
+        read_urls(reader, row, value);
+        return;
     case SETTING_RULE:
     case SETTING_OPTIONAL_RULE:
     case SETTING_FILE:
@@ -438,7 +460,7 @@ static void refuse_unknown(struct reader *reader, struct dk_bytes key) {
 /* What is wrong although each setting alone is right. */
 static void check_together(struct reader *reader) {
     const struct dk_config *config = reader->out;
-    bool https = strncmp(config->opa_url, "https://", strlen("https://")) == 0;
+    bool https = strstr(config->opa_url, "https://") != NULL;
     if ((config->opa_certificate_file[0] == '\0') != (config->opa_key_file[0] == '\0')) {
         report(reader, "doorkeeper.opa.certificate.file and doorkeeper.opa.key.file: "
                        "expected both or neither");

@@ -9,9 +9,11 @@
 /* In the order of the reference. num.io.threads and super.users are Kafka's own. */
 const struct setting_row setting_rows[] = {
     {"doorkeeper.opa.url", SETTING_URL, MEMBER(opa_url), "http://127.0.0.1:8181", NULL, 0, 0,
-     "Where OPA listens. A path is kept as a prefix. Redirects and proxies are never used, and a "
-     "user or password in the URL is refused: use `doorkeeper.opa.token.file`.",
-     "https://opa.example.org:8181"},
+     "Where OPA listens. Up to 8 of them, separated by commas, the preferred one first: another is "
+     "asked while those before it do not answer. A path is kept as a prefix. Redirects and proxies "
+     "are never used, and a user or password in the URL is refused: use "
+     "`doorkeeper.opa.token.file`.",
+     "unix:/run/opa/opa.sock,https://opa.example.org:8181"},
     {"doorkeeper.opa.batch.path", SETTING_OPTIONAL_RULE, MEMBER(opa_batch_path),
      "kafka/authz/batch", NULL, 0, 0,
      "The rule that answers many questions at once, below `/v1/data/`. Empty: every question is a "
@@ -22,6 +24,12 @@ const struct setting_row setting_rows[] = {
      "The rule that answers one question, below `/v1/data/`. Asked only where "
      "`doorkeeper.opa.batch.path` is empty.",
      "kafka/authz/allow"},
+    {"doorkeeper.opa.revision.path", SETTING_OPTIONAL_RULE, MEMBER(opa_revision_path), "",
+     "the revisions of OPA's bundles", 0, 0,
+     "A rule or document below `/v1/data/` whose value, a string or a number, changes with the "
+     "policy or its data. For data that is pushed over OPA's REST API, which no bundle revision "
+     "tells of: whoever pushes data pushes a new value here, last.",
+     "kafka/revision"},
     {"doorkeeper.opa.token.file", SETTING_FILE, MEMBER(opa_token_file), "", NULL, 0, 0,
      "A file with a bearer token for OPA. It is looked at about twice a second; a new token is "
      "used once two looks agree, and an empty or unreadable file keeps the last good one.",
@@ -49,6 +57,16 @@ const struct setting_row setting_rows[] = {
      "revision makes every cached decision unreachable, so this is how long a change may take to "
      "be seen while the cache answers everything.",
      "500"},
+    {"doorkeeper.breaker.failures", SETTING_NUMBER, MEMBER(breaker_failures), "1", NULL, 1, 1000,
+     "So many requests in a row that OPA does not answer open its circuit breaker: it is asked "
+     "nothing then, calls end at once, until a poll is answered.",
+     "3"},
+    {"doorkeeper.breaker.probe.interval.ms", SETTING_NUMBER, MEMBER(breaker_probe_interval_ms),
+     "100", NULL, 10, 60000,
+     "How often OPA is polled while its circuit breaker is open, and so how soon it is noticed "
+     "that "
+     "it answers again.",
+     "1000"},
     {"doorkeeper.deadline.ms", SETTING_NUMBER, MEMBER(deadline_ms), "200", NULL, 1, 2000,
      "How long one `authorize()` call may wait for OPA in total. Long lists get 50 µs more for "
      "each action, up to 2 s. What has no answer by then is unavailable.",
@@ -170,7 +188,8 @@ void setting_expected(const struct setting_row *row, char out[SETTING_EXPECTED_M
         text = rule;
         break;
     case SETTING_URL:
-        text = "http://host:port, https://host:port or unix:/path";
+        text = "http://host:port, https://host:port or unix:/path, or up to 8 of them separated by "
+               "commas";
         break;
     case SETTING_FILE:
         text = "the path of a file, or nothing";

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A fixed set of slots, each with a curl easy handle that is made once and used again and again.
- * Everything belongs to the I/O thread but `token` and `token_version`, which `token_lock` guards:
- * a slot that finds its own version behind builds new headers before it is used again.
+ * A fixed set of slots for all servers, each with a curl easy handle that is made once and used
+ * again and again. Everything belongs to the I/O thread but `token` and `token_version`, which
+ * `token_lock` guards: a slot that finds its own version behind builds new headers before it is
+ * used again.
  */
 #include "doorkeeper/http.h"
 
@@ -40,15 +41,21 @@ struct slot {
     char error[CURL_ERROR_SIZE];
 };
 
+struct server {
+    char *url; /* as it was given, for people */
+    char *base_url;
+    char *socket_path; /* NULL: TCP */
+};
+
 struct dk_http {
     CURLM *multi;
+    struct server servers[DK_HTTP_SERVERS_MAX];
+    size_t server_count;
     struct slot *slots;
     size_t slot_count;
     size_t busy;
     size_t max_body;
-    char *base_url;
-    char *socket_path; /* NULL: TCP */
-    uint8_t *pem[3];   /* CA, certificate, key; NULL where not set */
+    uint8_t *pem[3]; /* CA, certificate, key; NULL where not set */
     size_t pem_len[3];
     pthread_mutex_t token_lock;
     char *token; /* NULL: none */
@@ -79,34 +86,64 @@ static enum dk_error out_of_memory(struct dk_error_text *why) {
     return dk_fail(why, DK_ERR_MEMORY, "no memory for the HTTP client");
 }
 
-static enum dk_error take_url(struct dk_http *http, const char *url, struct dk_error_text *why) {
+static enum dk_error check_url(const char *url, struct dk_error_text *why) {
     struct sockaddr_un address;
+    const size_t path_max = sizeof(address.sun_path);
     if (strlen(url) > URL_MAX) {
         return dk_fail(why, DK_ERR_CONFIG, "the URL is longer than %u bytes", URL_MAX);
     }
     if (starts_with(url, UNIX_PREFIX)) {
         const char *path = url + strlen(UNIX_PREFIX);
-        if (path[0] != '/' || strlen(path) >= sizeof(address.sun_path)) {
-            return dk_fail(why, DK_ERR_CONFIG,
-                           "unix: wants an absolute path of less than %zu bytes",
-                           sizeof(address.sun_path));
-        }
-        http->socket_path = strdup(path);
-        http->base_url = strdup("http://localhost");
-        return http->socket_path != NULL && http->base_url != NULL ? DK_OK : out_of_memory(why);
+        return path[0] == '/' && strlen(path) < path_max
+                   ? DK_OK
+                   : dk_fail(why, DK_ERR_CONFIG,
+                             "unix: wants an absolute path of less than %zu bytes", path_max);
     }
-    if (!starts_with(url, "http://") && !starts_with(url, "https://")) {
-        return dk_fail(why, DK_ERR_CONFIG,
-                       "the URL begins with none of http://, https:// and unix:");
+    return starts_with(url, "http://") || starts_with(url, "https://")
+               ? DK_OK
+               : dk_fail(why, DK_ERR_CONFIG,
+                         "the URL begins with none of http://, https:// and unix:");
+}
+
+static void remove_last_slashes(char *url) {
+    for (size_t len = strlen(url); len > 0 && url[len - 1] == '/'; len--) {
+        url[len - 1] = '\0';
     }
-    http->base_url = strdup(url);
-    if (http->base_url == NULL) {
+}
+
+/* `url` is taken over. */
+static enum dk_error add_server(struct dk_http *http, char *url, struct dk_error_text *why) {
+    if (url == NULL) {
         return out_of_memory(why);
     }
-    for (size_t len = strlen(url); len > 0 && http->base_url[len - 1] == '/'; len--) {
-        http->base_url[len - 1] = '\0';
+    if (http->server_count == DK_HTTP_SERVERS_MAX) {
+        free(url);
+        return dk_fail(why, DK_ERR_CONFIG, "more than %u URLs", DK_HTTP_SERVERS_MAX);
     }
+    struct server *server = &http->servers[http->server_count++];
+    server->url = url;
+    enum dk_error error = check_url(url, why);
+    if (error != DK_OK) {
+        return error;
+    }
+    bool is_socket = starts_with(url, UNIX_PREFIX);
+    server->socket_path = is_socket ? strdup(url + strlen(UNIX_PREFIX)) : NULL;
+    server->base_url = strdup(is_socket ? "http://localhost" : url);
+    if (server->base_url == NULL || (is_socket && server->socket_path == NULL)) {
+        return out_of_memory(why);
+    }
+    remove_last_slashes(server->base_url);
     return DK_OK;
+}
+
+static enum dk_error take_urls(struct dk_http *http, const char *urls, struct dk_error_text *why) {
+    enum dk_error error = DK_OK;
+    do {
+        size_t len = strcspn(urls, ",");
+        error = add_server(http, strndup(urls, len), why);
+        urls += len;
+    } while (error == DK_OK && *urls++ == ',');
+    return error;
 }
 
 /* No prompt on the broker's terminal for a key that is locked. */
@@ -295,9 +332,7 @@ static bool set_up_transport(CURL *easy, const struct dk_http *http) {
            set_long(easy, CURLOPT_SSLVERSION, CURL_SSLVERSION_TLSv1_2) &&
            set_long(easy, CURLOPT_SSL_VERIFYPEER, 1) && set_long(easy, CURLOPT_SSL_VERIFYHOST, 2) &&
            set_ca(easy, http) && set_pem(easy, CURLOPT_SSLCERT_BLOB, http, PEM_CERTIFICATE) &&
-           set_pem(easy, CURLOPT_SSLKEY_BLOB, http, PEM_KEY) &&
-           (http->socket_path == NULL ||
-            set_text(easy, CURLOPT_UNIX_SOCKET_PATH, http->socket_path));
+           set_pem(easy, CURLOPT_SSLKEY_BLOB, http, PEM_KEY);
 }
 
 static bool set_up_slot(struct slot *slot, struct dk_http *http,
@@ -331,7 +366,7 @@ static void clean_up_slot(struct slot *slot) {
 
 static enum dk_error set_up(struct dk_http *http, const struct dk_http_options *options,
                             struct dk_error_text *why) {
-    enum dk_error error = take_url(http, options->url, why);
+    enum dk_error error = take_urls(http, options->urls, why);
     if (error == DK_OK) {
         error = take_pem(http, options, why);
     }
@@ -382,6 +417,14 @@ enum dk_error dk_http_new(const struct dk_http_options *options, struct dk_http 
 
 /* ---- requests ---------------------------------------------------------------------------- */
 
+size_t dk_http_server_count(const struct dk_http *http) {
+    return http->server_count;
+}
+
+const char *dk_http_server_url(const struct dk_http *http, size_t server) {
+    return http->servers[server].url;
+}
+
 size_t dk_http_room(const struct dk_http *http) {
     return http->slot_count - http->busy;
 }
@@ -395,10 +438,10 @@ static struct slot *find_free_slot(struct dk_http *http) {
     return NULL;
 }
 
-static bool set_request(struct slot *slot, const char *path, struct dk_bytes body,
-                        int64_t deadline_ms) {
+static bool set_request(struct slot *slot, const struct server *server, const char *path,
+                        struct dk_bytes body, int64_t deadline_ms) {
     char url[2 * URL_MAX];
-    int len = snprintf(url, sizeof(url), "%s%s", slot->http->base_url, path);
+    int len = snprintf(url, sizeof(url), "%s%s", server->base_url, path);
     if (len < 0 || (size_t)len >= sizeof(url)) {
         return false;
     }
@@ -407,19 +450,21 @@ static bool set_request(struct slot *slot, const char *path, struct dk_bytes bod
         left_ms = 1; /* to curl 0 means "for ever" */
     }
     return refresh_headers(slot) && set_text(slot->easy, CURLOPT_URL, url) &&
+           set_text(slot->easy, CURLOPT_UNIX_SOCKET_PATH, server->socket_path) &&
            set_long(slot->easy, CURLOPT_TIMEOUT_MS, (long)left_ms) &&
            curl_easy_setopt(slot->easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)body.len) ==
                CURLE_OK &&
            curl_easy_setopt(slot->easy, CURLOPT_POSTFIELDS, body.ptr) == CURLE_OK;
 }
 
-enum dk_error dk_http_post(struct dk_http *http, const char *path, struct dk_bytes body,
-                           int64_t deadline_ms, dk_http_done *done, void *user) {
+enum dk_error dk_http_post(struct dk_http *http, size_t server, const char *path,
+                           struct dk_bytes body, int64_t deadline_ms, dk_http_done *done,
+                           void *user) {
     struct slot *slot = find_free_slot(http);
     if (slot == NULL) {
         return DK_ERR_TOO_LARGE;
     }
-    if (!set_request(slot, path, body, deadline_ms)) {
+    if (!set_request(slot, &http->servers[server], path, body, deadline_ms)) {
         return DK_ERR_SYSTEM;
     }
     dk_writer_reset(&slot->body);
@@ -584,8 +629,11 @@ void dk_http_destroy(struct dk_http *http) {
     }
     free_token(http->token);
     pthread_mutex_destroy(&http->token_lock);
-    free(http->socket_path);
-    free(http->base_url);
+    for (size_t i = 0; i < http->server_count; i++) {
+        free(http->servers[i].url);
+        free(http->servers[i].base_url);
+        free(http->servers[i].socket_path);
+    }
     free(http->slots);
     free(http);
 }

@@ -6,6 +6,7 @@
 #include <openssl/evp.h>
 #include <openssl/sha.h>
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -388,4 +389,27 @@ void dk_opa_read_batch(struct dk_bytes body, struct dk_opa_question *questions, 
 void dk_opa_read_single(struct dk_bytes body, struct dk_opa_question *question,
                         struct dk_opa_reply *reply) {
     read_body(body, question, question != NULL ? 1 : 0, read_single_result, reply);
+}
+
+static bool write_document(const cJSON *value, struct dk_writer *out) {
+    if (cJSON_IsString(value)) {
+        write_revision_part(value->valuestring, ",", out);
+    } else if (cJSON_IsNumber(value)) {
+        char number[32];
+        snprintf(number, sizeof(number), "%.17g", value->valuedouble);
+        dk_writer_text(out, number);
+    }
+    return !out->failed && out->len > 0;
+}
+
+bool dk_opa_read_revision_document(struct dk_bytes body, char out[DK_REVISION_MAX]) {
+    struct dk_writer text;
+    out[0] = '\0';
+    cJSON *root = dk_json_parse(body, SPARE_VALUES, NULL);
+    dk_writer_init(&text, 4 * body.len + 1);
+    bool ok = cJSON_IsObject(root) && write_document(find_member(root, "result"), &text) &&
+              store_revision(dk_writer_view(&text), out);
+    dk_writer_clean_up(&text);
+    cJSON_Delete(root);
+    return ok;
 }

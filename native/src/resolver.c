@@ -3,7 +3,8 @@
  * Making and ending a resolver, and the threads that wait. What must hold:
  *
  *  1. One mutex guards everything that request threads and the I/O thread share (resolver_flights.c
- *     has its invariants). It is never held over I/O. The breaker is a lone atomic flag.
+ *     has its invariants). It is never held over I/O. What request threads see of the
+ *     breakers is a lone atomic word.
  *  2. A call never waits longer than its deadline: it waits on a condition of its own, for a time
  *     that is fixed before it begins to wait, whatever the I/O thread does.
  *  3. At most `waiting_threads` threads wait for their full deadline, of one principal half of
@@ -19,6 +20,7 @@
  */
 #include "resolver_internal.h"
 
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -27,6 +29,8 @@
 #include <utlist.h>
 
 /* ---- making one -------------------------------------------------------------------------- */
+
+_Static_assert(DK_OPA_URLS_MAX == DK_HTTP_SERVERS_MAX, "every URL is a server");
 
 static enum dk_error make_http(struct dk_resolver *resolver, struct dk_error_text *why) {
     const struct dk_config *config = resolver->config;
@@ -44,12 +48,13 @@ static enum dk_error make_http(struct dk_resolver *resolver, struct dk_error_tex
     }
     if (error == DK_OK) {
         const struct dk_http_options options = {
-            .url = config->opa_url,
+            .urls = config->opa_url,
             .ca_pem = dk_writer_view(&ca),
             .certificate_pem = dk_writer_view(&certificate),
             .key_pem = dk_writer_view(&key),
             .connect_timeout_ms = config->opa_connect_timeout_ms,
-            .connections = (size_t)config->opa_connections + 1, /* one for the poll */
+            /* the poll of each endpoint, and one that follows it while it still ends */
+            .connections = (size_t)config->opa_connections + 2 * DK_HTTP_SERVERS_MAX,
             .max_body = ANSWER_MAX,
         };
         error = dk_http_new(&options, &resolver->http, why);
@@ -60,18 +65,29 @@ static enum dk_error make_http(struct dk_resolver *resolver, struct dk_error_tex
     return error;
 }
 
-static enum dk_error make_path(struct dk_resolver *resolver) {
+/* "/v1/data/kafka/authz/batch?provenance=true"; NULL without memory. */
+static char *new_path(const char *rule, const char *query) {
+    static const char format[] = "/v1/data/%s%s";
+    size_t size = sizeof(format) + strlen(rule) + strlen(query);
+    char *path = malloc(size);
+    if (path != NULL) {
+        snprintf(path, size, format, rule, query);
+    }
+    return path;
+}
+
+static enum dk_error make_paths(struct dk_resolver *resolver) {
     const struct dk_config *config = resolver->config;
     resolver->batches = config->opa_batch_path[0] != '\0';
     const char *rule = resolver->batches ? config->opa_batch_path : config->opa_path;
-    static const char format[] = "/v1/data/%s?provenance=true";
-    size_t size = sizeof(format) + strlen(rule);
-    resolver->path = malloc(size);
-    if (resolver->path == NULL) {
-        return DK_ERR_MEMORY;
+    resolver->path = new_path(rule, "?provenance=true");
+    if (config->opa_revision_path[0] != '\0') {
+        resolver->document_path = new_path(config->opa_revision_path, "");
+        if (resolver->document_path == NULL) {
+            return DK_ERR_MEMORY;
+        }
     }
-    snprintf(resolver->path, size, format, rule);
-    return DK_OK;
+    return resolver->path != NULL ? DK_OK : DK_ERR_MEMORY;
 }
 
 static enum dk_error make_requests(struct dk_resolver *resolver) {
@@ -94,7 +110,7 @@ static enum dk_error make_requests(struct dk_resolver *resolver) {
 }
 
 static enum dk_error make_parts(struct dk_resolver *resolver, struct dk_error_text *why) {
-    enum dk_error error = make_path(resolver);
+    enum dk_error error = make_paths(resolver);
     if (error == DK_OK) {
         error = make_requests(resolver);
     }
@@ -105,7 +121,11 @@ static enum dk_error make_parts(struct dk_resolver *resolver, struct dk_error_te
     if (error != DK_OK) {
         return dk_fail(why, error, "the resolver: %s", dk_strerror(error));
     }
-    return make_http(resolver, why);
+    error = make_http(resolver, why);
+    if (error == DK_OK) {
+        dk_endpoints_init(resolver);
+    }
+    return error;
 }
 
 static enum dk_error init_locks(struct dk_resolver *resolver) {
@@ -137,7 +157,6 @@ enum dk_error dk_resolver_new(const struct dk_resolver_parts *parts, struct dk_r
     resolver->metrics = parts->metrics;
     resolver->log = parts->log;
     resolver->last_bump_ms = dk_clock_ms() - BUMP_INTERVAL_MS;
-    dk_writer_init(&resolver->poll.body, BODY_MAX);
     enum dk_error error = init_locks(resolver);
     if (error != DK_OK) {
         free(resolver);
@@ -174,11 +193,12 @@ void dk_resolver_destroy(struct dk_resolver *resolver) {
     pthread_mutex_unlock(&resolver->lock);
     dk_flights_clean_up(&resolver->flights);
     clean_up_requests(resolver);
-    dk_writer_clean_up(&resolver->poll.body);
+    dk_endpoints_clean_up(resolver);
     pthread_cond_destroy(&resolver->on_ready);
     pthread_mutex_destroy(&resolver->lock);
     pthread_condattr_destroy(&resolver->monotonic);
     free(resolver->cluster_id);
+    free(resolver->document_path);
     free(resolver->path);
     free(resolver);
 }
@@ -324,7 +344,7 @@ void dk_resolver_resolve(struct dk_resolver *resolver, const struct dk_context *
         misses[i].outcome = DK_UNAVAILABLE;
         misses[i].source = DK_SOURCE_NONE;
     }
-    if (count == 0 || dk_breaker_is_open(&resolver->breaker)) {
+    if (count == 0 || dk_resolver_breaker_state(resolver) != DK_BREAKER_CLOSED) {
         return;
     }
     struct call *call = dk_call_new(&resolver->flights.hash_key, context, misses, count);
@@ -340,6 +360,31 @@ void dk_resolver_resolve(struct dk_resolver *resolver, const struct dk_context *
     }
     resolve_call(resolver, call, &waiter, misses, epoch, deadline_ms);
     pthread_cond_destroy(&waiter.changed);
+}
+
+void dk_resolver_refresh(struct dk_resolver *resolver, const struct dk_context *context,
+                         struct dk_miss *late, size_t count, uint64_t epoch) {
+    if (count == 0 || dk_resolver_breaker_state(resolver) != DK_BREAKER_CLOSED) {
+        return;
+    }
+    struct call *call = dk_call_new(&resolver->flights.hash_key, context, late, count);
+    if (call == NULL) {
+        return;
+    }
+    size_t opened = 0;
+    pthread_mutex_lock(&resolver->lock);
+    if (!resolver->stopped && resolver->flights.count < resolver->flights.max_flights / 4 &&
+        dk_flights_admit(&resolver->flights, call)) {
+        opened = open_flights(resolver, call, NULL, late, epoch, 0, dk_clock_ms()).opened;
+    }
+    dk_call_release(&resolver->flights, call);
+    pthread_mutex_unlock(&resolver->lock);
+    dk_metrics_add(resolver->metrics, DK_METRIC_REFRESHES, opened);
+}
+
+enum dk_breaker_state dk_resolver_breaker_state(const struct dk_resolver *resolver) {
+    /* A lone word that guards no other memory: relaxed is enough. */
+    return (enum dk_breaker_state)atomic_load_explicit(&resolver->state, memory_order_relaxed);
 }
 
 bool dk_resolver_wait_ready(struct dk_resolver *resolver, int64_t timeout_ms) {
@@ -376,7 +421,8 @@ enum dk_error dk_resolver_set_cluster_id(struct dk_resolver *resolver, struct dk
 
 void dk_resolver_revision(struct dk_resolver *resolver, char out[DK_REVISION_MAX]) {
     pthread_mutex_lock(&resolver->lock);
-    memcpy(out, resolver->revision, DK_REVISION_MAX);
+    bool has_bundles = resolver->revision[0] != '\0';
+    memcpy(out, has_bundles ? resolver->revision : resolver->document, DK_REVISION_MAX);
     pthread_mutex_unlock(&resolver->lock);
 }
 

@@ -284,10 +284,11 @@ static void link_miss(struct flight *flight, struct link *link, struct waiter *w
     }
 }
 
-/* A flight that ended between the caller's look into the cache and now left its answer there. */
-static bool is_answered_meanwhile(struct flights *flights, struct dk_miss *miss) {
+/* A flight that ended between the caller's look into the cache and now left its answer there. Who
+ * refreshes knows of a late one. */
+static bool is_answered_meanwhile(struct flights *flights, struct dk_miss *miss, bool refreshes) {
     struct dk_hit hit = dk_cache_lookup(flights->cache, miss->key, dk_clock_coarse_ms());
-    if (hit.lookup != DK_LOOKUP_FRESH) {
+    if (hit.lookup != DK_LOOKUP_FRESH || (refreshes && hit.late)) {
         return false;
     }
     miss->outcome = hit.outcome;
@@ -304,7 +305,7 @@ struct opened dk_flights_open(struct flights *flights, struct call *call, struct
         struct flight *flight = (struct flight *)*place;
         if (flight != NULL) {
             result.joined++;
-        } else if (is_answered_meanwhile(flights, &misses[i])) {
+        } else if (is_answered_meanwhile(flights, &misses[i], waiter == NULL)) {
             continue;
         } else {
             flight = open_flight(flights, call, i, place, misses[i].key);
@@ -316,7 +317,9 @@ struct opened dk_flights_open(struct flights *flights, struct call *call, struct
             flight->deadline_ms = least_ms;
             result.opened++;
         }
-        link_miss(flight, &call->links[i], waiter, &misses[i], deadline_ms);
+        if (waiter != NULL) {
+            link_miss(flight, &call->links[i], waiter, &misses[i], deadline_ms);
+        }
     }
     return result;
 }

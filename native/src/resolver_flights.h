@@ -117,7 +117,7 @@ struct opened {
 };
 /** Links every miss to a flight, open already or opened now, unless its answer has come into the
  *  cache since it was missed there. `least_ms`: the least deadline of a flight, `deadline_ms`: the
- *  waiter's. */
+ *  waiter's. Without a waiter (NULL) flights are opened and nobody waits for them. */
 struct opened dk_flights_open(struct flights *flights, struct call *call, struct waiter *waiter,
                               struct dk_miss *misses, uint64_t epoch, int64_t deadline_ms,
                               int64_t least_ms);

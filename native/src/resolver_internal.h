@@ -7,6 +7,7 @@
  *   resolver_flights.c  the book of questions on their way
  *   resolver_io.c       the I/O thread: packing flights into requests, reading answers
  *   resolver_split.c    batches that fail are asked again in halves
+ *   resolver_endpoint.c which OPA is asked
  *   resolver_poll.c     readiness, the revision, and what is said about troubles
  */
 #ifndef DOORKEEPER_RESOLVER_INTERNAL_H
@@ -26,8 +27,8 @@
 
 #define SUSPECTS 1024u
 #define SUSPECT_MS 60000
-/** While OPA does not answer. */
-#define POLL_FAST_MS 100
+/** So many good polls in a row bring a preferred endpoint back. */
+#define STEADY_POLLS 3u
 /** A poll may take as long as a call, and long enough for a handshake on a busy machine. */
 #define POLL_DEADLINE_MIN_MS 500
 /** Between two bumps of the epoch, so that a revision that flaps does not empty the cache always.
@@ -60,9 +61,12 @@ struct group {
     struct part parts[SPLIT_REQUESTS_MAX];
 };
 
-/** One request for questions, under way or free. */
+/** One request for questions, under way, to be sent again, or free. */
 struct request {
     struct dk_resolver *resolver;
+    struct endpoint *endpoint; /**< that was asked last */
+    unsigned attempts;
+    bool again;                        /**< to be sent to the current endpoint */
     struct dk_opa_question *questions; /**< room for batch_max, of the resolver's block */
     size_t count;                      /**< 0: free */
     size_t estimate;                   /**< upper bound of the body's length */
@@ -78,6 +82,17 @@ struct poll {
     bool under_way;
     int64_t asked_ms, next_ms;
     uint64_t revision_serial;
+};
+
+/** One OPA. */
+struct endpoint {
+    struct dk_resolver *resolver;
+    size_t server;                  /**< its number in http, and in the order of preference */
+    struct dk_breaker breaker;      /**< closed: it is up */
+    unsigned good_polls;            /**< in a row */
+    char revision[DK_REVISION_MAX]; /**< of its bundles, as last told */
+    char document[DK_REVISION_MAX]; /**< what the revision document last held */
+    struct poll poll;
 };
 
 struct suspect {
@@ -97,6 +112,7 @@ enum trouble {
     TROUBLE_POLICY,
     TROUBLE_QUESTION,
     TROUBLE_LOCAL,
+    TROUBLE_REVISION,
     TROUBLE_QUEUE,
     TROUBLE_WAITING,
     TROUBLE_OVER,
@@ -109,10 +125,11 @@ struct dk_resolver {
     struct dk_metrics *metrics;
     struct dk_log *log;
     struct dk_http *http;
-    struct dk_breaker breaker;
+    _Atomic int state; /**< enum dk_breaker_state of all endpoints together */
     struct dk_log_limit limits[TROUBLE_COUNT];
-    bool batches; /**< false: single questions */
-    char *path;   /**< "/v1/data/…?provenance=true" */
+    bool batches;        /**< false: single questions */
+    char *path;          /**< "/v1/data/…?provenance=true" */
+    char *document_path; /**< "/v1/data/…" of the revision document; NULL: there is none */
 
     pthread_condattr_t monotonic;
     pthread_mutex_t lock; /**< guards what follows, up to the next group */
@@ -123,18 +140,22 @@ struct dk_resolver {
     bool stopped, ready, wake_pending;
     uint8_t *cluster_id;
     size_t cluster_id_len;
-    char revision[DK_REVISION_MAX]; /**< written by the I/O thread, which reads it without lock */
+    /** Of the bundles and of the document; written by the I/O thread, which reads them without lock
+     */
+    char revision[DK_REVISION_MAX], document[DK_REVISION_MAX];
 
     /* I/O thread only */
     struct request *requests;
     struct dk_opa_question *questions; /**< room for those of all requests */
     size_t request_count, batch_max;
-    struct part *parts;   /**< waiting to be asked */
-    struct group *groups; /**< as many as requests */
-    struct poll poll;
+    struct part *parts;                             /**< waiting to be asked */
+    struct group *groups;                           /**< as many as requests */
+    struct endpoint endpoints[DK_HTTP_SERVERS_MAX]; /**< the preferred first */
+    size_t endpoint_count, current;
     struct suspect suspects[SUSPECTS];
     uint64_t batch_number;
     uint64_t revision_serial; /**< counts the changes of `revision` */
+    uint64_t cached;          /**< decisions since the last bump */
     bool cached_without_revision, told_no_revision;
     bool bump_pending;
     int64_t last_bump_ms;
@@ -172,22 +193,39 @@ enum worth {
 };
 /** True for a result that must be read; `*worth` is set if not. `had_full_time`: a timeout is OPA's
  *  fault, the request was not sent near the end of somebody's deadline. */
-bool dk_result_is_readable(struct dk_resolver *resolver, const struct dk_http_result *result,
+bool dk_result_is_readable(struct endpoint *endpoint, const struct dk_http_result *result,
                            bool had_full_time, enum worth *worth);
-enum worth dk_reply_worth(struct dk_resolver *resolver, const struct dk_opa_reply *reply);
-/** OPA is out of reach or has no policy: no more questions until a poll succeeds. */
-void dk_open_breaker(struct dk_resolver *resolver);
-void dk_poll_soon(struct dk_resolver *resolver);
-void dk_poll_if_due(struct dk_resolver *resolver, int64_t now_ms);
+enum worth dk_reply_worth(struct endpoint *endpoint, const struct dk_opa_reply *reply);
+void dk_poll_if_due(struct endpoint *endpoint, int64_t now_ms);
 /** Whether a decision of this reply may be cached; call it before dk_note_revision. */
 bool dk_is_recorded_revision(const struct dk_resolver *resolver, const struct dk_opa_reply *reply,
                              uint64_t asked_serial);
-void dk_note_revision(struct dk_resolver *resolver, const struct dk_opa_reply *reply,
+void dk_note_revision(struct endpoint *endpoint, const struct dk_opa_reply *reply,
                       uint64_t asked_serial);
+/** Cached decisions stand for what the endpoint, the current one, told last. */
+void dk_adopt_revisions(struct endpoint *endpoint);
 void dk_bump_if_due(struct dk_resolver *resolver, int64_t now_ms);
 /** One rate-limited line. */
 void dk_say(struct dk_resolver *resolver, enum trouble trouble, enum dk_log_level level,
             const char *format, ...) DK_PRINTF(4, 5);
+
+/* resolver_endpoint.c */
+
+void dk_endpoints_init(struct dk_resolver *resolver);
+void dk_endpoints_clean_up(struct dk_resolver *resolver);
+const char *dk_endpoint_url(const struct endpoint *endpoint);
+bool dk_endpoint_is_up(const struct endpoint *endpoint);
+struct endpoint *dk_endpoint_current(struct dk_resolver *resolver);
+/** Whether another one is up. */
+bool dk_endpoint_has_substitute(const struct endpoint *endpoint);
+/** After a breaker has changed: chooses whom to ask. */
+void dk_endpoints_changed(struct dk_resolver *resolver);
+/** It is out of reach, has no policy, or its policy fails. */
+void dk_endpoint_failed(struct endpoint *endpoint);
+/** A poll was answered with a result; true if it was not up before. */
+bool dk_endpoint_is_ready(struct endpoint *endpoint);
+/** A question was answered. */
+void dk_endpoint_answered(struct endpoint *endpoint);
 
 /* For tests: questions that wait to be sent, and those that are open. */
 size_t dk_resolver_queued(struct dk_resolver *resolver);

@@ -42,6 +42,8 @@ void dk_request_end_as(struct request *request, enum dk_outcome outcome, enum dk
 static void request_release(struct request *request) {
     dk_split_release(request);
     request->count = 0;
+    request->attempts = 0;
+    request->again = false;
     if (request->body.failed || request->body.capacity > BODY_KEPT) {
         dk_writer_clean_up(&request->body);
         dk_writer_init(&request->body, BODY_MAX);
@@ -58,13 +60,14 @@ static int64_t with_jitter(int64_t ttl_ms, struct dk_hash128 key) {
 
 static void insert_decision(const struct request *request, const struct dk_opa_question *question,
                             int64_t now_ms) {
-    const struct dk_resolver *resolver = request->resolver;
+    struct dk_resolver *resolver = request->resolver;
     const struct dk_config *config = resolver->config;
     const struct flight *flight = dk_flight_of(question);
     int64_t ttl_ms =
         question->outcome == DK_ALLOW ? config->cache_ttl_allow_ms : config->cache_ttl_deny_ms;
     dk_cache_insert(resolver->cache, flight->node.key, flight->epoch, question->outcome,
                     request->asked_ms + with_jitter(ttl_ms, flight->node.key), now_ms);
+    resolver->cached++;
 }
 
 /* Every outcome is DK_ALLOW or DK_DENY. */
@@ -77,7 +80,8 @@ static void accept_answer(struct request *request, const struct dk_opa_reply *re
         }
         resolver->cached_without_revision |= reply->revision[0] == '\0';
     }
-    dk_note_revision(resolver, reply, request->revision_serial);
+    dk_note_revision(request->endpoint, reply, request->revision_serial);
+    dk_endpoint_answered(request->endpoint);
     dk_request_end(request, DK_SOURCE_OPA);
 }
 
@@ -85,7 +89,7 @@ static enum worth read_answer(struct request *request, const struct dk_http_resu
                               struct dk_opa_reply *reply) {
     struct dk_resolver *resolver = request->resolver;
     enum worth worth;
-    if (!dk_result_is_readable(resolver, result, request->part == NULL, &worth)) {
+    if (!dk_result_is_readable(request->endpoint, result, request->part == NULL, &worth)) {
         return worth;
     }
     if (resolver->batches) {
@@ -93,7 +97,15 @@ static enum worth read_answer(struct request *request, const struct dk_http_resu
     } else {
         dk_opa_read_single(result->body, &request->questions[0], reply);
     }
-    return dk_reply_worth(resolver, reply);
+    return dk_reply_worth(request->endpoint, reply);
+}
+
+/* The current endpoint is another one by now, and there is time left to ask it. */
+static bool may_fail_over(const struct request *request) {
+    const struct dk_resolver *resolver = request->resolver;
+    const struct endpoint *next = &resolver->endpoints[resolver->current];
+    return next != request->endpoint && dk_endpoint_is_up(next) &&
+           request->attempts < resolver->endpoint_count && dk_clock_ms() < request->deadline_ms;
 }
 
 static void on_answer(void *user, const struct dk_http_result *result) {
@@ -112,6 +124,10 @@ static void on_answer(void *user, const struct dk_http_result *result) {
         dk_split(request, DK_UNAVAILABLE);
         break;
     case WORTH_NOTHING:
+        if (result->kind != DK_HTTP_CANCELLED && may_fail_over(request)) {
+            request->again = true; /* by dispatch: this request's place is taken until we return */
+            return;
+        }
         dk_request_end_as(request, DK_UNAVAILABLE, DK_SOURCE_OPA);
         break;
     }
@@ -208,22 +224,34 @@ static void write_request(struct request *request) {
     }
 }
 
+/* A first attempt leaves half of the time for a second one, where somebody else could be asked. */
+static int64_t attempt_deadline_ms(const struct request *request) {
+    int64_t left_ms = request->deadline_ms - request->asked_ms;
+    bool is_last = request->attempts >= request->resolver->endpoint_count ||
+                   !dk_endpoint_has_substitute(request->endpoint);
+    return is_last || left_ms < 2 ? request->deadline_ms : request->asked_ms + left_ms / 2;
+}
+
 static void send_request(struct request *request) {
     struct dk_resolver *resolver = request->resolver;
+    request->endpoint = dk_endpoint_current(resolver);
+    request->again = false;
+    request->attempts++;
     request->asked_ns = dk_clock_ns();
     request->asked_ms = request->asked_ns / 1000000;
     request->revision_serial = resolver->revision_serial;
     write_request(request);
     if (request->body.failed ||
-        dk_http_post(resolver->http, resolver->path, dk_writer_view(&request->body),
-                     request->deadline_ms, on_answer, request) != DK_OK) {
+        dk_http_post(resolver->http, request->endpoint->server, resolver->path,
+                     dk_writer_view(&request->body), attempt_deadline_ms(request), on_answer,
+                     request) != DK_OK) {
         dk_say(resolver, TROUBLE_LOCAL, DK_LOG_ERROR, "no memory for a request to OPA");
         dk_request_end_as(request, DK_UNAVAILABLE, DK_SOURCE_NONE);
         request_release(request);
         return;
     }
     dk_metrics_add(resolver->metrics, DK_METRIC_REQUESTS, 1);
-    if (request->part == NULL) {
+    if (request->part == NULL && request->attempts == 1) {
         dk_metrics_add(resolver->metrics, DK_METRIC_QUESTIONS, request->count);
     }
 }
@@ -252,8 +280,17 @@ static bool fill_request(struct dk_resolver *resolver, struct request *request, 
     return request->count > 0;
 }
 
+static void send_again(struct dk_resolver *resolver) {
+    for (size_t i = 0; i < resolver->request_count; i++) {
+        if (resolver->requests[i].again) {
+            send_request(&resolver->requests[i]);
+        }
+    }
+}
+
 static void dispatch(struct dk_resolver *resolver, int64_t now_ms) {
-    while (!dk_breaker_is_open(&resolver->breaker)) {
+    send_again(resolver);
+    while (dk_resolver_breaker_state(resolver) == DK_BREAKER_CLOSED) {
         struct request *request = find_free_request(resolver);
         if (request == NULL || !fill_request(resolver, request, now_ms)) {
             return;
@@ -266,8 +303,11 @@ static void dispatch(struct dk_resolver *resolver, int64_t now_ms) {
 
 static int time_to_wait(const struct dk_resolver *resolver, int64_t now_ms) {
     int64_t until_ms = now_ms + IDLE_MS;
-    if (!resolver->poll.under_way && resolver->poll.next_ms < until_ms) {
-        until_ms = resolver->poll.next_ms;
+    for (size_t i = 0; i < resolver->endpoint_count; i++) {
+        const struct poll *poll = &resolver->endpoints[i].poll;
+        if (!poll->under_way && poll->next_ms < until_ms) {
+            until_ms = poll->next_ms;
+        }
     }
     if (resolver->bump_pending && resolver->last_bump_ms + BUMP_INTERVAL_MS < until_ms) {
         until_ms = resolver->last_bump_ms + BUMP_INTERVAL_MS;
@@ -286,7 +326,9 @@ void dk_resolver_run(struct dk_resolver *resolver) {
     while (!is_stopped(resolver)) {
         int64_t now_ms = dk_clock_ms();
         dk_bump_if_due(resolver, now_ms);
-        dk_poll_if_due(resolver, now_ms);
+        for (size_t i = 0; i < resolver->endpoint_count; i++) {
+            dk_poll_if_due(&resolver->endpoints[i], now_ms);
+        }
         dispatch(resolver, now_ms);
         dk_http_poll(resolver->http, time_to_wait(resolver, dk_clock_ms()));
     }

@@ -197,12 +197,12 @@ static bool puts_blame_on_policy(struct group *group, const struct request *requ
     return both_halves_failed(group, 0) && both_halves_failed(group, 1);
 }
 
-static void blame_policy(struct dk_resolver *resolver, struct group *group,
-                         enum dk_outcome outcome) {
+static void blame_policy(struct request *request, struct group *group, enum dk_outcome outcome) {
+    struct dk_resolver *resolver = request->resolver;
     group->at_fault = true;
     dk_say(resolver, TROUBLE_POLICY, DK_LOG_ERROR,
            "OPA's policy fails for every part of a batch: nobody is allowed by it");
-    dk_open_breaker(resolver);
+    dk_endpoint_failed(request->endpoint);
     pthread_mutex_lock(&resolver->lock);
     dk_split_end_parts(resolver, group, outcome);
     pthread_mutex_unlock(&resolver->lock);
@@ -217,7 +217,6 @@ static void end_culprit(struct request *request, enum dk_outcome outcome) {
 }
 
 void dk_split(struct request *request, enum dk_outcome outcome) {
-    struct dk_resolver *resolver = request->resolver;
     if (request->part == NULL && request->count == 1) {
         end_culprit(request, outcome);
         return;
@@ -229,7 +228,7 @@ void dk_split(struct request *request, enum dk_outcome outcome) {
     }
     group->references++; /* while this function works with it */
     if (puts_blame_on_policy(group, request)) {
-        blame_policy(resolver, group, outcome);
+        blame_policy(request, group, outcome);
     }
     if (request->count == 1 && !group->at_fault) {
         end_culprit(request, outcome);

@@ -268,9 +268,9 @@ static void lists_of_any_length_are_answered(void **state) {
 /* ---- the hot path ------------------------------------------------------------------------ */
 
 static enum dk_error probe(struct fixture *fixture, uint64_t handle, const struct records *records,
-                           dk_answer *answers, size_t *count, size_t *not_allowed) {
+                           dk_answer *answers, struct dk_probed *found) {
     return dk_authorizer_probe(fixture->authorizer, handle, dk_writer_view(&records->request),
-                               answers, count, not_allowed);
+                               answers, found);
 }
 
 static uint64_t register_context(struct fixture *fixture, const struct records *records) {
@@ -287,21 +287,20 @@ static void a_probe_answers_from_the_cache_alone(void **state) {
     struct records records = make_records("alice", 0, (const char *[]){"ok-a", "no-a", NULL});
     uint64_t handle = register_context(fixture, &records);
     dk_answer answers[DK_PROBE_MAX];
-    size_t count = 0;
-    size_t not_allowed = 0;
-    assert_int_equal(probe(fixture, handle, &records, answers, &count, &not_allowed), DK_OK);
-    assert_int_equal(count, 2);
-    assert_int_equal(not_allowed, 2);
+    struct dk_probed found;
+    assert_int_equal(probe(fixture, handle, &records, answers, &found), DK_OK);
+    assert_int_equal(found.count, 2);
+    assert_int_equal(found.not_allowed, 2);
     assert_int_equal(answers[0], DK_ANSWER_MISS);
     assert_int_equal(answers[1], DK_ANSWER_MISS);
     assert_int_equal(fake_opa_requests(fixture->opa), 0);
     authorize(fixture, "alice", 0, (const char *[]){"ok-a", NULL}, answers);
-    assert_int_equal(probe(fixture, handle, &records, answers, &count, &not_allowed), DK_OK);
+    assert_int_equal(probe(fixture, handle, &records, answers, &found), DK_OK);
     assert_int_equal(answers[0], CACHED(DK_ALLOW));
     assert_int_equal(answers[1], DK_ANSWER_MISS);
-    assert_int_equal(not_allowed, 1);
+    assert_int_equal(found.not_allowed, 1);
     dk_authorizer_flush(fixture->authorizer);
-    assert_int_equal(probe(fixture, handle, &records, answers, &count, &not_allowed), DK_OK);
+    assert_int_equal(probe(fixture, handle, &records, answers, &found), DK_OK);
     assert_int_equal(answers[0], DK_ANSWER_MISS);
     clean_up_records(&records);
 }
@@ -309,18 +308,17 @@ static void a_probe_answers_from_the_cache_alone(void **state) {
 static void a_probe_knows_the_local_rules(void **state) {
     struct fixture *fixture = *state;
     dk_answer answers[DK_PROBE_MAX];
-    size_t count = 0;
-    size_t not_allowed = 0;
+    struct dk_probed found;
     struct records root = make_records("root", 0, (const char *[]){"no-a", "no-b", NULL});
     uint64_t handle = register_context(fixture, &root);
-    assert_int_equal(probe(fixture, handle, &root, answers, &count, &not_allowed), DK_OK);
-    assert_int_equal(not_allowed, 0);
+    assert_int_equal(probe(fixture, handle, &root, answers, &found), DK_OK);
+    assert_int_equal(found.not_allowed, 0);
     assert_int_equal(answers[1], RULED(DK_ALLOW));
     struct records expired =
         make_records("root", dk_clock_wall_s() - 10, (const char *[]){"ok-a", NULL});
     handle = register_context(fixture, &expired);
-    assert_int_equal(probe(fixture, handle, &expired, answers, &count, &not_allowed), DK_OK);
-    assert_int_equal(not_allowed, 1);
+    assert_int_equal(probe(fixture, handle, &expired, answers, &found), DK_OK);
+    assert_int_equal(found.not_allowed, 1);
     assert_int_equal(answers[0], RULED(DK_DENY));
     clean_up_records(&expired);
     clean_up_records(&root);
@@ -329,27 +327,23 @@ static void a_probe_knows_the_local_rules(void **state) {
 static void a_probe_refuses_what_it_does_not_know(void **state) {
     struct fixture *fixture = *state;
     dk_answer answers[DK_PROBE_MAX];
-    size_t count = 7;
-    size_t not_allowed = 7;
+    struct dk_probed found = {7, 7, 7};
     struct records records = make_records("root", 0, (const char *[]){"a", NULL});
     uint64_t handle = register_context(fixture, &records);
     static const uint64_t wrong[] = {0, 1, UINT64_MAX};
     for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
-        assert_int_equal(probe(fixture, wrong[i], &records, answers, &count, &not_allowed),
-                         DK_ERR_STALE);
-        assert_int_equal(count + not_allowed, 0);
+        assert_int_equal(probe(fixture, wrong[i], &records, answers, &found), DK_ERR_STALE);
+        assert_int_equal(found.count + found.not_allowed + found.late, 0);
     }
     records.request.len--;
-    assert_int_equal(probe(fixture, handle, &records, answers, &count, &not_allowed),
-                     DK_ERR_MALFORMED);
-    assert_int_equal(count + not_allowed, 0);
+    assert_int_equal(probe(fixture, handle, &records, answers, &found), DK_ERR_MALFORMED);
+    assert_int_equal(found.count + found.not_allowed + found.late, 0);
     records.request.len++;
     for (size_t i = 0; i < DK_PROBE_MAX; i++) {
         write_action(&records.request, "one-too-many");
     }
-    assert_int_equal(probe(fixture, handle, &records, answers, &count, &not_allowed),
-                     DK_ERR_TOO_LARGE);
-    assert_int_equal(count + not_allowed, 0);
+    assert_int_equal(probe(fixture, handle, &records, answers, &found), DK_ERR_TOO_LARGE);
+    assert_int_equal(found.count + found.not_allowed + found.late, 0);
     clean_up_records(&records);
 }
 
@@ -435,13 +429,11 @@ static void after_the_end_nobody_is_let_in(void **state) {
     halt(fixture);
     pthread_join(thread, NULL);
     dk_answer answers[DK_PROBE_MAX];
-    size_t count = 0;
-    size_t not_allowed = 0;
+    struct dk_probed found;
     uint64_t later = 0;
     assert_int_equal(authorize_one(fixture, "alice", "ok-a"), BY_NOBODY(DK_UNAVAILABLE));
     assert_int_equal(authorize_one(fixture, "root", "ok-a"), BY_NOBODY(DK_UNAVAILABLE));
-    assert_int_equal(probe(fixture, handle, &records, answers, &count, &not_allowed),
-                     DK_ERR_CLOSED);
+    assert_int_equal(probe(fixture, handle, &records, answers, &found), DK_ERR_CLOSED);
     assert_int_equal(
         dk_authorizer_register(fixture->authorizer, dk_writer_view(&records.context), &later),
         DK_ERR_CLOSED);

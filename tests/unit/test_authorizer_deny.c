@@ -84,6 +84,10 @@ static int set_up_short_ttl(void **state) {
     return set_up_with(state, "200");
 }
 
+static int set_up_with_refreshes(void **state) {
+    return set_up_with(state, "4000"); /* anew from 3 s on, when a list is in force for long */
+}
+
 static int tear_down(void **state) {
     struct fixture *fixture = *state;
     dk_authorizer_stop(fixture->authorizer);
@@ -173,7 +177,7 @@ static uint64_t register_context(struct fixture *fixture, const struct records *
 
 struct probed {
     enum dk_error error;
-    size_t count, not_allowed;
+    struct dk_probed found;
     dk_answer answers[DK_PROBE_MAX];
 };
 
@@ -183,7 +187,7 @@ static struct probed probe(struct fixture *fixture, uint64_t handle,
     memset(&probed, 0, sizeof(probed));
     probed.error =
         dk_authorizer_probe(fixture->authorizer, handle, dk_writer_view(&records->request),
-                            probed.answers, &probed.count, &probed.not_allowed);
+                            probed.answers, &probed.found);
     return probed;
 }
 
@@ -208,8 +212,8 @@ static void a_list_beats_the_cache_on_a_live_connection(void **state) {
     uint64_t calls = metric(fixture, DK_METRIC_CALLS);
     struct probed probed = probe(fixture, handle, &records);
     assert_int_equal(probed.error, DK_OK);
-    assert_int_equal(probed.count, 2);
-    assert_int_equal(probed.not_allowed, 2);
+    assert_int_equal(probed.found.count, 2);
+    assert_int_equal(probed.found.not_allowed, 2);
     assert_int_equal(probed.answers[0], DK_ANSWER_MISS);
     assert_int_equal(probed.answers[1], DK_ANSWER_MISS);
     assert_int_equal(metric(fixture, DK_METRIC_CALLS), calls);
@@ -301,6 +305,24 @@ static void a_stale_answer_is_denied_too(void **state) {
         (answer = ask(fixture, "alice", "ok-a"), answer == DK_ANSWER(DK_ALLOW, DK_SOURCE_STALE)));
     put_in_force(fixture, ENTRY("\"principal\": \"User:alice\", \"operation\": \"READ\""));
     assert_int_equal(ask(fixture, "alice", "ok-a"), RULED(DK_DENY));
+}
+
+/* Both decisions come near their end at the same time; a refresh travels as one request. */
+static void what_is_denied_is_not_asked_anew(void **state) {
+    struct fixture *fixture = *state;
+    struct records records = make_records("alice", (const char *[]){"ok-a", "ok-secret", NULL});
+    dk_answer answers[2];
+    authorize(fixture->authorizer, &records, answers);
+    put_in_force(fixture, ENTRY("\"name\": \"ok-secret\""));
+    fake_opa_watch(fixture->opa, "ok-secret");
+    unsigned requests = fake_opa_requests(fixture->opa);
+    WAIT_UNTIL((authorize(fixture->authorizer, &records, answers),
+                metric(fixture, DK_METRIC_REFRESHES) > 0));
+    WAIT_UNTIL(fake_opa_requests(fixture->opa) > requests);
+    assert_int_equal(answers[1], RULED(DK_DENY));
+    assert_int_equal(fake_opa_seen_at(fixture->opa), FAKE_OPA_NEVER);
+    assert_int_equal(metric(fixture, DK_METRIC_REFRESHES), 1);
+    clean_up_records(&records);
 }
 
 static void *ask_in_thread(void *user) {
@@ -461,6 +483,8 @@ int main(void) {
         WITH_CORE(a_super_user_is_denied_by_its_certificate),
         WITH_CORE(only_what_fits_is_denied_and_kept_from_opa),
         cmocka_unit_test_setup_teardown(a_stale_answer_is_denied_too, set_up_short_ttl, tear_down),
+        cmocka_unit_test_setup_teardown(what_is_denied_is_not_asked_anew, set_up_with_refreshes,
+                                        tear_down),
         WITH_CORE(a_list_reaches_calls_that_wait),
         WITH_CORE(a_broken_file_is_said_and_changes_nothing),
         WITH_CORE(a_new_core_starts_with_its_list),

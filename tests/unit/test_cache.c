@@ -12,6 +12,8 @@
 
 #define KEYS 3000u
 #define STEPS 400000u
+#define LATE_ALLOW_MS 300
+#define LATE_DENY_MS 100
 
 static uint64_t next_random(uint64_t *state) {
     *state ^= *state << 13;
@@ -29,10 +31,24 @@ static struct dk_hash128 key_of(uint64_t number) {
 }
 
 static struct dk_cache *new_cache(uint64_t entries, int64_t stale_window_ms) {
-    struct dk_cache_options options = {entries, stale_window_ms};
+    struct dk_cache_options options = {.entries = entries,
+                                       .stale_window_ms = stale_window_ms,
+                                       .late_allow_ms = LATE_ALLOW_MS,
+                                       .late_deny_ms = LATE_DENY_MS};
     struct dk_cache *cache = NULL;
     assert_int_equal(dk_cache_new(&options, &cache), DK_OK);
     return cache;
+}
+
+/* Entries end up to one step of the coarse clock before their deadline. */
+static void expect_late(struct dk_hit hit, int64_t left_ms) {
+    int64_t late_ms = hit.outcome == DK_ALLOW ? LATE_ALLOW_MS : LATE_DENY_MS;
+    if (left_ms < late_ms) {
+        assert_true(hit.late);
+    }
+    if (left_ms >= late_ms + dk_clock_coarse_step_ms()) {
+        assert_false(hit.late);
+    }
 }
 
 static void keeps_the_law_of_a_model(void **state) {
@@ -68,6 +84,7 @@ static void keeps_the_law_of_a_model(void **state) {
         case DK_LOOKUP_FRESH:
             assert_true(model[number].inserted);
             assert_true(now_ms < model[number].deadline_ms);
+            expect_late(hit, model[number].deadline_ms - now_ms);
             fresh++;
             break;
         case DK_LOOKUP_STALE:
@@ -81,6 +98,7 @@ static void keeps_the_law_of_a_model(void **state) {
             misses++;
             break;
         }
+        assert_true(!hit.late || hit.lookup == DK_LOOKUP_FRESH);
         if (hit.lookup != DK_LOOKUP_MISS) {
             /* An insert that finds no place leaves no older entry of its key behind. */
             assert_int_equal(hit.outcome, model[number].outcome);

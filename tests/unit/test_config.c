@@ -116,6 +116,8 @@ static const struct {
     {"doorkeeper.cache.ttl.deny.ms", MEMBER(cache_ttl_deny_ms), 0, 60000, 86400000},
     {"doorkeeper.queue.entries", MEMBER(queue_entries), 64, 65536, 1048576},
     {"doorkeeper.waiting.threads", MEMBER(waiting_threads), 1, 4, 10000},
+    {"doorkeeper.breaker.failures", MEMBER(breaker_failures), 1, 1, 1000},
+    {"doorkeeper.breaker.probe.interval.ms", MEMBER(breaker_probe_interval_ms), 10, 100, 60000},
     {"doorkeeper.start.wait.ms", MEMBER(start_wait_ms), 0, 10000, 600000},
     {"doorkeeper.stale.max.ms", MEMBER(stale_max_ms), 0, 3600000, 604800000},
     {"doorkeeper.fetch.pause.ms", MEMBER(fetch_pause_ms), 0, 3000, 60000},
@@ -184,7 +186,9 @@ static const char *const files[] = {
     "doorkeeper.flush.file",
 };
 
-#define URL_EXPECTED "expected http://host:port, https://host:port or unix:/path"
+#define URL_EXPECTED                                                                               \
+    "expected http://host:port, https://host:port or unix:/path, or up to 8 of them separated by " \
+    "commas"
 #define RULE_EXPECTED "expected names of letters, digits, _ and - joined by /"
 
 static void urls(void **state) {
@@ -238,6 +242,24 @@ static void a_slash_at_the_end_of_a_url_does_not_count(void **state) {
     struct parsed parsed = PARSE("doorkeeper.opa.url", "http://opa:8181/eu//");
     assert_string_equal(parsed.config.opa_url, "http://opa:8181/eu");
     dk_config_clean_up(&parsed.config);
+}
+
+static void several_urls_are_kept_in_their_order(void **state) {
+    (void)state;
+    struct parsed parsed = PARSE("doorkeeper.opa.url", " http://a:1/ ,unix:/b,\thttps://c/x// ");
+    assert_int_equal(parsed.error, DK_OK);
+    assert_string_equal(parsed.config.opa_url, "http://a:1,unix:/b,https://c/x");
+    dk_config_clean_up(&parsed.config);
+    expect_taken("doorkeeper.opa.url", "http://1,http://2,http://3,http://4,http://5,http://6,"
+                                       "http://7,http://8");
+    static const char *const wrong[] = {
+        "http://a,,http://b", ",http://a", "http://a,b",
+        "http://1,http://2,http://3,http://4,http://5,http://6,http://7,http://8,http://9"};
+    for (size_t i = 0; i < COUNT_OF(wrong); i++) {
+        struct parsed refused = PARSE("doorkeeper.opa.url", wrong[i]);
+        assert_int_equal(refused.error, DK_ERR_CONFIG);
+        assert_non_null(strstr(refused.why.text, URL_EXPECTED));
+    }
 }
 
 static void the_path_of_a_socket_has_the_length_that_the_system_takes(void **state) {
@@ -594,6 +616,7 @@ int main(void) {
         cmocka_unit_test(urls),
         cmocka_unit_test(a_slash_at_the_end_of_a_url_does_not_count),
         cmocka_unit_test(the_path_of_a_socket_has_the_length_that_the_system_takes),
+        cmocka_unit_test(several_urls_are_kept_in_their_order),
         cmocka_unit_test(a_password_in_a_url_is_refused_and_not_shown),
         cmocka_unit_test(rules),
         cmocka_unit_test(file_names_hold_no_control_characters),

@@ -89,7 +89,7 @@ static unsigned script_requests(struct script *script) {
 
 static struct dk_http_options options_for(const char *url) {
     return (struct dk_http_options){
-        .url = url, .connect_timeout_ms = 5000, .connections = 2, .max_body = BODY_CAP};
+        .urls = url, .connect_timeout_ms = 5000, .connections = 2, .max_body = BODY_CAP};
 }
 
 static struct dk_http *make_http(const struct dk_http_options *options) {
@@ -156,8 +156,9 @@ static void drive(struct dk_http *http, const struct answer *answer) {
 
 static struct answer post_within(struct dk_http *http, int64_t time_ms) {
     struct answer answer = {.calls = 0};
-    enum dk_error error = dk_http_post(http, "/v1/data/x?provenance=true", dk_bytes_of("{\"q\":1}"),
-                                       dk_clock_ms() + time_ms, on_done, &answer);
+    enum dk_error error =
+        dk_http_post(http, 0, "/v1/data/x?provenance=true", dk_bytes_of("{\"q\":1}"),
+                     dk_clock_ms() + time_ms, on_done, &answer);
     assert_int_equal(error, DK_OK);
     drive(http, &answer);
     return answer;
@@ -228,13 +229,13 @@ static void takes_as_many_requests_as_it_has_connections(void **state) {
     int64_t deadline_ms = dk_clock_ms() + WAIT_LIMIT_MS;
     assert_int_equal(dk_http_room(fixture->http), 2);
     for (int i = 0; i < 2; i++) {
-        assert_int_equal(
-            dk_http_post(fixture->http, "/", dk_bytes_of("{}"), deadline_ms, on_done, &answers[i]),
-            DK_OK);
+        assert_int_equal(dk_http_post(fixture->http, 0, "/", dk_bytes_of("{}"), deadline_ms,
+                                      on_done, &answers[i]),
+                         DK_OK);
     }
     assert_int_equal(dk_http_room(fixture->http), 0);
     assert_int_equal(
-        dk_http_post(fixture->http, "/", dk_bytes_of("{}"), deadline_ms, on_done, &answers[2]),
+        dk_http_post(fixture->http, 0, "/", dk_bytes_of("{}"), deadline_ms, on_done, &answers[2]),
         DK_ERR_TOO_LARGE);
     drive(fixture->http, &answers[0]);
     drive(fixture->http, &answers[1]);
@@ -314,7 +315,7 @@ static void the_end_cancels_what_is_under_way(void **state) {
     struct fixture *fixture = *state;
     struct answer answer = {.calls = 0};
     script_say(&fixture->script, 200, HTTP_HANG, NULL, "", 0);
-    assert_int_equal(dk_http_post(fixture->http, "/", dk_bytes_of("{}"),
+    assert_int_equal(dk_http_post(fixture->http, 0, "/", dk_bytes_of("{}"),
                                   dk_clock_ms() + WAIT_LIMIT_MS, on_done, &answer),
                      DK_OK);
     dk_http_poll(fixture->http, 0);

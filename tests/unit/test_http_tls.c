@@ -68,7 +68,7 @@ static enum dk_http_kind ask(const struct test_certificate *shown, bool demands_
     struct http_server *https = http_server_start_tls(&tls, handle, NULL);
     assert_non_null(https);
     struct dk_http_options options = {
-        .url = http_server_url(https),
+        .urls = http_server_url(https),
         .ca_pem = dk_bytes_of(believed != NULL ? believed->pem : NULL),
         .certificate_pem = dk_bytes_of(own != NULL ? own->pem : NULL),
         .key_pem = dk_bytes_of(own != NULL ? own->key_pem : NULL),
@@ -80,7 +80,7 @@ static enum dk_http_kind ask(const struct test_certificate *shown, bool demands_
     assert_int_equal(dk_http_new(&options, &http, NULL), DK_OK);
     struct answer answer = {.calls = 0};
     int64_t give_up_ms = dk_clock_ms() + WAIT_LIMIT_MS;
-    assert_int_equal(dk_http_post(http, "/", dk_bytes_of("{}"), give_up_ms, on_done, &answer),
+    assert_int_equal(dk_http_post(http, 0, "/", dk_bytes_of("{}"), give_up_ms, on_done, &answer),
                      DK_OK);
     while (answer.calls == 0 && dk_clock_ms() < give_up_ms) {
         dk_http_poll(http, 1000);
@@ -117,7 +117,7 @@ static void the_client_shows_its_certificate(void **state) {
 
 static void expect_refused(const char *ca_pem, const char *certificate, const char *key) {
     struct dk_http_options options = {
-        .url = "https://127.0.0.1:1",
+        .urls = "https://127.0.0.1:1",
         .ca_pem = dk_bytes_of(ca_pem),
         .certificate_pem = dk_bytes_of(certificate),
         .key_pem = dk_bytes_of(key),

@@ -12,17 +12,36 @@
 
 #include <cmocka.h>
 
-static void a_breaker_tells_of_changes_only(void **state) {
+static void a_breaker_opens_after_failures_in_a_row(void **state) {
     (void)state;
     struct dk_breaker breaker;
     memset(&breaker, 0, sizeof(breaker));
-    assert_false(dk_breaker_is_open(&breaker));
+    assert_int_equal(dk_breaker_state(&breaker), DK_BREAKER_CLOSED);
+    assert_false(dk_breaker_failure(&breaker, 3));
+    assert_false(dk_breaker_failure(&breaker, 3));
     assert_false(dk_breaker_success(&breaker));
-    assert_true(dk_breaker_failure(&breaker));
-    assert_true(dk_breaker_is_open(&breaker));
-    assert_false(dk_breaker_failure(&breaker));
+    assert_false(dk_breaker_failure(&breaker, 3));
+    assert_false(dk_breaker_failure(&breaker, 3));
+    assert_int_equal(dk_breaker_state(&breaker), DK_BREAKER_CLOSED);
+    assert_true(dk_breaker_failure(&breaker, 3));
+    assert_int_equal(dk_breaker_state(&breaker), DK_BREAKER_OPEN);
+    assert_false(dk_breaker_failure(&breaker, 3));
+}
+
+static void a_probe_half_opens_a_breaker_and_decides(void **state) {
+    (void)state;
+    struct dk_breaker breaker;
+    memset(&breaker, 0, sizeof(breaker));
+    dk_breaker_probe(&breaker);
+    assert_int_equal(dk_breaker_state(&breaker), DK_BREAKER_CLOSED);
+    assert_true(dk_breaker_failure(&breaker, 1));
+    dk_breaker_probe(&breaker);
+    assert_int_equal(dk_breaker_state(&breaker), DK_BREAKER_HALF_OPEN);
+    assert_false(dk_breaker_failure(&breaker, 100));
+    assert_int_equal(dk_breaker_state(&breaker), DK_BREAKER_OPEN);
+    dk_breaker_probe(&breaker);
     assert_true(dk_breaker_success(&breaker));
-    assert_false(dk_breaker_is_open(&breaker));
+    assert_int_equal(dk_breaker_state(&breaker), DK_BREAKER_CLOSED);
 }
 
 /* What the cache's deadlines rely on. */
@@ -102,7 +121,8 @@ static void messages_are_cut_not_overrun(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(a_breaker_tells_of_changes_only),
+        cmocka_unit_test(a_breaker_opens_after_failures_in_a_row),
+        cmocka_unit_test(a_probe_half_opens_a_breaker_and_decides),
         cmocka_unit_test(the_coarse_clock_never_runs_ahead),
         cmocka_unit_test(clocks_never_go_back),
         cmocka_unit_test(the_wall_clock_is_the_systems),

@@ -21,6 +21,13 @@ struct dk_authorizer;
 
 #define DK_PROBE_MAX 128u
 
+/** What a probe found. */
+struct dk_probed {
+    size_t count;       /**< actions in the request */
+    size_t not_allowed; /**< of them, DK_ANSWER_MISS included */
+    size_t late;        /**< answered, but soon to be asked anew: see dk_authorizer_refresh */
+};
+
 /** One action's answer: outcome in bits 0-1, source in bits 2-4. 0 is "denied by nobody". */
 typedef uint8_t dk_answer;
 #define DK_ANSWER(outcome, source) ((dk_answer)((outcome) | ((source) << 2)))
@@ -62,10 +69,9 @@ DK_WARN_UNUSED enum dk_error dk_authorizer_register(struct dk_authorizer *author
                                                     struct dk_bytes context, uint64_t *handle);
 
 /**
- * Wait-free. `request`: up to DK_PROBE_MAX actions; `answers` has room for as many. DK_OK with the
- * number of actions in `*count` and of those not allowed in `*not_allowed`, DK_ANSWER_MISS among
- * them. DK_ERR_STALE (register and try again: the handle is unknown, or older than the deny list),
- * DK_ERR_MALFORMED, DK_ERR_TOO_LARGE (too many actions), DK_ERR_CLOSED: both numbers are 0,
+ * Wait-free. `request`: up to DK_PROBE_MAX actions; `answers` has room for as many. DK_OK, or
+ * DK_ERR_STALE (register and try again: the handle is unknown, or older than the deny list),
+ * DK_ERR_MALFORMED, DK_ERR_TOO_LARGE (too many actions), DK_ERR_CLOSED: then `out` is all 0,
  * `answers` is not to be read, every action is to be denied.
  *
  * What is not a miss is final and counted; misses are counted by dk_authorizer_authorize, which is
@@ -73,7 +79,7 @@ DK_WARN_UNUSED enum dk_error dk_authorizer_register(struct dk_authorizer *author
  */
 DK_WARN_UNUSED enum dk_error dk_authorizer_probe(struct dk_authorizer *authorizer, uint64_t handle,
                                                  struct dk_bytes request, dk_answer *answers,
-                                                 size_t *count, size_t *not_allowed);
+                                                 struct dk_probed *out);
 
 /**
  * Any thread but the I/O thread. Decides `count` actions, waiting for OPA where need be: at most
@@ -88,6 +94,14 @@ DK_WARN_UNUSED enum dk_error dk_authorizer_authorize(struct dk_authorizer *autho
                                                      struct dk_bytes context,
                                                      struct dk_bytes request, size_t count,
                                                      int64_t deadline_cap_ms, dk_answer *answers);
+
+/**
+ * Any thread, does not wait: has OPA asked in the background for those of `count` actions whose
+ * decisions are in the last quarter of their TTL. dk_authorizer_authorize does so by itself. Asks
+ * for nothing while the breaker is open, and while a quarter of the queue is taken.
+ */
+void dk_authorizer_refresh(struct dk_authorizer *authorizer, struct dk_bytes context,
+                           struct dk_bytes request, size_t count);
 
 /** `mask`: of enum dk_audit_mask. */
 void dk_authorizer_set_audit(struct dk_authorizer *authorizer, uint32_t mask);

@@ -27,6 +27,8 @@ struct dk_cache;
 struct dk_cache_options {
     uint64_t entries;        /**< decisions to hold; the table is twice as large */
     int64_t stale_window_ms; /**< 0: no stale answers */
+    /** A fresh decision with less time than this left is late; 0: none ever is. */
+    int64_t late_allow_ms, late_deny_ms;
 };
 
 enum dk_lookup { DK_LOOKUP_MISS = 0, DK_LOOKUP_FRESH, DK_LOOKUP_STALE };
@@ -34,6 +36,7 @@ enum dk_lookup { DK_LOOKUP_MISS = 0, DK_LOOKUP_FRESH, DK_LOOKUP_STALE };
 struct dk_hit {
     enum dk_lookup lookup;
     enum dk_outcome outcome; /**< DK_DENY unless fresh or stale */
+    bool late;               /**< fresh, but not for long: time to ask anew */
 };
 
 DK_WARN_UNUSED enum dk_error dk_cache_new(const struct dk_cache_options *options,

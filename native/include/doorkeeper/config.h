@@ -31,11 +31,14 @@ enum dk_on_unavailable {
     DK_LET_RETRY = 1 << 1, /**< an error that makes the client ask again: the Java side's part */
 };
 
+#define DK_OPA_URLS_MAX 8u
+
 /** Parsed, checked settings. Strings are owned, never NULL, empty where nothing is set. */
 struct dk_config {
-    char *opa_url;        /**< http://…, https://… or unix:/path */
-    char *opa_batch_path; /**< "kafka/authz/batch"; empty: single questions */
-    char *opa_path;       /**< "kafka/authz/allow" */
+    char *opa_url;           /**< http://…, https://… or unix:/path; several, separated by commas */
+    char *opa_batch_path;    /**< "kafka/authz/batch"; empty: single questions */
+    char *opa_path;          /**< "kafka/authz/allow" */
+    char *opa_revision_path; /**< empty: revisions are those of bundles */
     char *opa_token_file;
     char *opa_ca_file;
     char *opa_certificate_file;
@@ -44,6 +47,8 @@ struct dk_config {
     int64_t opa_connections;
     int64_t opa_batch_max;
     int64_t opa_poll_interval_ms;
+    int64_t breaker_failures;
+    int64_t breaker_probe_interval_ms;
     int64_t deadline_ms;
     int64_t cache_entries;
     int64_t cache_ttl_allow_ms;

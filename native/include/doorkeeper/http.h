@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /**
  * @file http.h
- * POST requests to one server over curl_multi: keep-alive connections, no redirects, no proxies,
+ * POST requests to a few servers over curl_multi: keep-alive connections, no redirects, no proxies,
  * protocols http and https (or a Unix socket) only, a cap on the answer's size.
  *
  * I/O thread only, save dk_http_new, dk_http_wake and dk_http_set_token (any thread). Never blocks
@@ -18,8 +18,11 @@
 
 struct dk_http;
 
+#define DK_HTTP_SERVERS_MAX 8u
+
 struct dk_http_options {
-    const char *url; /**< http://host:port, https://host:port or unix:/path */
+    /** http://host:port, https://host:port or unix:/path; several of them separated by commas */
+    const char *urls;
     struct dk_bytes ca_pem, certificate_pem,
         key_pem; /**< empty: the system's CAs, no certificate */
     int64_t connect_timeout_ms;
@@ -54,14 +57,18 @@ DK_WARN_UNUSED enum dk_error dk_http_new(const struct dk_http_options *options,
 /** Ends every request with DK_HTTP_CANCELLED. NULL is allowed. */
 void dk_http_destroy(struct dk_http *http);
 
+/** The servers are numbered from 0 in the order of `urls`. */
+size_t dk_http_server_count(const struct dk_http *http);
+const char *dk_http_server_url(const struct dk_http *http, size_t server);
+
 /** How many further requests dk_http_post would take now. */
 size_t dk_http_room(const struct dk_http *http);
 
 /**
- * `path` is appended to the URL as it is. `body` (JSON) must live until `done`.
+ * `path` is appended to the URL of `server` as it is. `body` (JSON) must live until `done`.
  * `deadline_ms`: dk_clock_ms(). DK_ERR_TOO_LARGE without room; on any error `done` is not called.
  */
-DK_WARN_UNUSED enum dk_error dk_http_post(struct dk_http *http, const char *path,
+DK_WARN_UNUSED enum dk_error dk_http_post(struct dk_http *http, size_t server, const char *path,
                                           struct dk_bytes body, int64_t deadline_ms,
                                           dk_http_done *done, void *user);
 

@@ -21,6 +21,7 @@
     X(MISSES, "misses", "actions that the cache could not answer")                                 \
     X(JOINED, "joined", "misses that joined a question already under way")                         \
     X(QUESTIONS, "questions", "questions put to OPA")                                              \
+    X(REFRESHES, "refreshes", "questions put to OPA again before their decision expired")          \
     X(REQUESTS, "opa-requests", "HTTP requests sent to OPA, polls not counted")                    \
     X(POLLS, "opa-polls", "readiness and revision polls")                                          \
     X(STALE, "stale", "actions allowed past their TTL, because OPA gave no valid answer")          \
@@ -31,7 +32,9 @@
     X(FAILURES, "opa-failures", "HTTP requests to OPA that failed or were not understood")         \
     X(SPLITS, "batch-splits", "batches asked again in halves")                                     \
     X(EPOCHS, "epochs", "times every cached decision was made unreachable")                        \
+    X(UNREACHABLE, "unreachable-decisions", "decisions put into the cache before an epoch ended")  \
     X(OPA_MICROS, "opa-time-us", "microseconds spent waiting for OPA's answers, summed")           \
+    X(BREAKER, "breaker", "circuit breaker now: 0 closed, 1 half-open, 2 open")                    \
     X(LOG_DROPPED, "log-dropped", "log lines lost to a full ring")                                 \
     X(DENY_ENTRIES, "deny-entries", "entries of the deny list that are in force now")
 

@@ -57,6 +57,10 @@ void dk_opa_read_batch(struct dk_bytes body, struct dk_opa_question *questions, 
 void dk_opa_read_single(struct dk_bytes body, struct dk_opa_question *question,
                         struct dk_opa_reply *reply);
 
+/** The revision document: {"result": a string or a number}. False for anything else; then `out` is
+ *  empty. Otherwise as `revision` above, without a name. */
+bool dk_opa_read_revision_document(struct dk_bytes body, char out[DK_REVISION_MAX]);
+
 /** The readiness poll of a policy without a batch rule: a single form without an action. Any
  *  boolean is an answer. */
 void dk_opa_write_single_poll(struct dk_bytes cluster_id, struct dk_writer *out);

@@ -15,6 +15,7 @@
 #ifndef DOORKEEPER_RESOLVER_H
 #define DOORKEEPER_RESOLVER_H
 
+#include "doorkeeper/breaker.h"
 #include "doorkeeper/cache.h"
 #include "doorkeeper/config.h"
 #include "doorkeeper/log.h"
@@ -62,6 +63,16 @@ struct dk_miss {
 void dk_resolver_resolve(struct dk_resolver *resolver, const struct dk_context *context,
                          struct dk_miss *misses, size_t count, uint64_t epoch, int64_t deadline_ms);
 
+/**
+ * Any thread, does not wait: asks in the background for what is cached and late. Refused while the
+ * breaker is open and while a quarter of the queue is taken; a question that is on its way already
+ * is not asked again. As dk_resolver_resolve for the rest; outcomes are not written.
+ */
+void dk_resolver_refresh(struct dk_resolver *resolver, const struct dk_context *context,
+                         struct dk_miss *late, size_t count, uint64_t epoch);
+
+/** Wait-free: closed while any endpoint is up. */
+enum dk_breaker_state dk_resolver_breaker_state(const struct dk_resolver *resolver);
 /** Any thread: waits until OPA answered a poll, at most `timeout_ms`. Returns whether it has. */
 bool dk_resolver_wait_ready(struct dk_resolver *resolver, int64_t timeout_ms);
 /** Any thread: the cluster id that polls carry. May be called once or more; the last one holds. */

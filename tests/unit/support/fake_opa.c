@@ -14,7 +14,7 @@ struct fake_opa {
     struct http_server *server;
     pthread_mutex_t lock;
     pthread_cond_t on_gate;
-    bool gate_closed;
+    bool gate_closed, denies_all;
     unsigned held;
     char revision[64];
     enum fault question_fault, poll_fault, poison;
@@ -61,7 +61,7 @@ struct evaluation {
     unsigned questions;
     const char *watched;
     bool poisoned, seen;
-    bool is_poll;
+    bool is_poll, denies_all;
 };
 
 static bool begins_with(const cJSON *name, const char *prefix) {
@@ -88,7 +88,7 @@ static void evaluate_ask(struct evaluation *evaluation, const cJSON *ask) {
         evaluation->questions++;
         evaluation->poisoned |= begins_with(name, "poison");
         evaluation->seen |= is_watched(evaluation, name);
-        if (begins_with(name, "ok")) {
+        if (begins_with(name, "ok") && !evaluation->denies_all) {
             dk_writer_text(evaluation->out, separator);
             dk_writer_u64_decimal(evaluation->out, index);
             separator = ",";
@@ -265,6 +265,7 @@ static void handle(void *user, const struct http_request *request, struct http_r
         .out = &result,
         .watched = opa->watched,
         .fault = is_the_poll(request) ? opa->poll_fault : opa->question_fault,
+        .denies_all = opa->denies_all,
     };
     if (!shows_token(opa, request)) {
         evaluation.fault = FAULT_STATUS_401;
@@ -338,6 +339,12 @@ const char *fake_opa_url(const struct fake_opa *opa) {
 void fake_opa_set_revision(struct fake_opa *opa, const char *revision) {
     pthread_mutex_lock(&opa->lock);
     snprintf(opa->revision, sizeof(opa->revision), "%s", revision != NULL ? revision : "");
+    pthread_mutex_unlock(&opa->lock);
+}
+
+void fake_opa_deny_all(struct fake_opa *opa) {
+    pthread_mutex_lock(&opa->lock);
+    opa->denies_all = true;
     pthread_mutex_unlock(&opa->lock);
 }
 

@@ -49,6 +49,8 @@ const char *fake_opa_url(const struct fake_opa *opa);
 
 /** NULL: answers carry no revision. "r1" at first. */
 void fake_opa_set_revision(struct fake_opa *opa, const char *revision);
+/** From now on nothing is allowed, under the same revision. */
+void fake_opa_deny_all(struct fake_opa *opa);
 void fake_opa_set_fault(struct fake_opa *opa, enum fault questions, enum fault polls);
 /** Whoever shows another bearer token is answered with a 401; "" for any. */
 void fake_opa_demand_token(struct fake_opa *opa, const char *token);

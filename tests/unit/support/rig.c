@@ -42,7 +42,7 @@ static void configure(struct rig *rig, const char *opa_url, const char *const *s
 
 void rig_start(struct rig *rig, const char *opa_url, const char *const *settings) {
     struct dk_error_text why = {""};
-    struct dk_cache_options options = {4096, 0};
+    struct dk_cache_options options = {.entries = 4096};
     configure(rig, opa_url, settings);
     assert_int_equal(dk_hash_key_init(&rig->hash_key), DK_OK);
     assert_int_equal(dk_cache_new(&options, &rig->cache), DK_OK);

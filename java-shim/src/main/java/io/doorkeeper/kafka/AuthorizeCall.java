@@ -148,14 +148,17 @@ final class AuthorizeCall {
             }
         }
         Arrays.fill(replies, 0, count, (byte) 0);
-        int notAllowed = core.probe(context.handle(core), request, replies);
-        if (notAllowed == NativeCore.PROBE_STALE) {
-            notAllowed = core.probe(context.registerAgain(core), request, replies);
+        int probed = core.probe(context.handle(core), request, replies);
+        if (probed == NativeCore.PROBE_STALE) {
+            probed = core.probe(context.registerAgain(core), request, replies);
         }
-        if (notAllowed == NativeCore.PROBE_STALE) {
+        if (probed == NativeCore.PROBE_STALE) {
             openAll(from, to);
-        } else if (notAllowed >= 0) {
-            takeProbed(count, notAllowed);
+        } else if (probed >= 0) {
+            takeProbed(count, probed & ~NativeCore.PROBE_LATE);
+            if ((probed & NativeCore.PROBE_LATE) != 0) {
+                core.refresh(context.record(), request, count);
+            }
         }
     }
 

@@ -161,6 +161,11 @@ final class Core {
                 request.length(), count, deadlineCapMs, answers) == 0;
     }
 
+    void refresh(byte[] context, RequestEncoder request, int count) {
+        NativeCore.refresh(handle, context, context.length, request.buffer(), request.length(),
+                count);
+    }
+
     /** One line for each action of the request that its flags and {@link #auditMask} ask for. */
     void audit(String principal, String address, String api, RequestEncoder request, int count,
                byte[] answers) {

@@ -22,6 +22,8 @@ final class NativeCore {
 
     /** What {@link #probe} returns instead of a number of actions. */
     static final int PROBE_STALE = -1;
+    /** Beside that number: there are decisions to be refreshed. */
+    static final int PROBE_LATE = 1 << 30;
 
     /** An answer: the outcome in the low bits; the rest says where it came from. */
     static final int ANSWER_OUTCOME_MASK = 3;
@@ -75,14 +77,18 @@ final class NativeCore {
 
     /**
      * Answers from local rules and the cache alone. Returns how many of the request's actions are
-     * not allowed; or {@link #PROBE_STALE}; or another negative number: all are denied. Where all
-     * are allowed, {@code answers} is written only if somebody audits that.
+     * not allowed, with {@link #PROBE_LATE} if {@link #refresh} is to be called; or {@link
+     * #PROBE_STALE}; or another negative number: all are denied. Where all are allowed, {@code answers} is written only if somebody audits that.
      */
     static native int probe(long core, long handle, byte[] request, int length, byte[] answers);
 
     /** Answers completely, waiting for OPA where need be. Not 0: all are denied. */
     static native int authorize(long core, byte[] context, int contextLength, byte[] request,
                                 int length, int count, int deadlineCapMs, byte[] answers);
+
+    /** Has OPA asked in the background for those actions whose decisions expire soon. */
+    static native void refresh(long core, byte[] context, int contextLength, byte[] request,
+                               int length, int count);
 
     static native void audit(long core, byte[] principal, byte[] address, byte[] api,
                              byte[] request, int length, int count, byte[] answers);

@@ -243,6 +243,20 @@ class AuthorizerTest {
     }
 
     @Test
+    void whatIsAskedOftenIsRefreshedInTheBackground() {
+        Map<String, Object> settings = Asking.settings(opa.url());
+        settings.put("doorkeeper.cache.ttl.allow.ms", 1600);
+        opa.allow((ask, name) -> true);
+        authorizer = Asking.started(settings);
+        Asking.Request request = Asking.request("alice");
+        Asking.await("two refreshes", () -> {
+            assertTrue(Asking.mayRead(authorizer, request, "allowed"));
+            return Asking.metric(authorizer, "refreshes") == 2;
+        });
+        assertEquals(1, Asking.metric(authorizer, "misses"), "no call waited for them");
+    }
+
+    @Test
     void thereAreNoAcls() {
         start();
         assertThrows(SecurityDisabledException.class,

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What becomes of a question that has no answer: the last known allow, for a while. */
+/* The end of a decision's time: it is asked for anew before, and is the last known one after it. */
 #include "doorkeeper/authorizer.h"
 
 #include "doorkeeper/clock.h"
@@ -18,8 +18,11 @@
 
 #define CLUSTER "cluster-1"
 #define STALE DK_ANSWER(DK_ALLOW, DK_SOURCE_STALE)
-/* Of decisions; long enough to be found in the cache, short enough to wait for its end. */
-#define TTL_MS "200"
+#define CACHED DK_ANSWER(DK_ALLOW, DK_SOURCE_CACHE)
+/* Long enough to be found in the cache, short enough to wait for its end. */
+#define SHORT_TTL_MS "200"
+/* Its last quarter is longer than this machine may stand still. */
+#define LONG_TTL_MS "1600"
 
 struct fixture {
     struct fake_opa *opa;
@@ -32,15 +35,16 @@ static void *run(void *user) {
     return NULL;
 }
 
-static void start(struct fixture *fixture, const char *on_unavailable, const char *stale_max_ms) {
+static void start_with_ttl(struct fixture *fixture, const char *ttl_ms, const char *on_unavailable,
+                           const char *stale_max_ms) {
     fixture->opa = fake_opa_start();
     assert_non_null(fixture->opa);
     const struct dk_setting settings[] = {
         {dk_bytes_of("doorkeeper.opa.url"), dk_bytes_of(fake_opa_url(fixture->opa))},
         {dk_bytes_of("doorkeeper.opa.poll.interval.ms"), dk_bytes_of("60000")},
         {dk_bytes_of("doorkeeper.deadline.ms"), dk_bytes_of("2000")},
-        {dk_bytes_of("doorkeeper.cache.ttl.allow.ms"), dk_bytes_of(TTL_MS)},
-        {dk_bytes_of("doorkeeper.cache.ttl.deny.ms"), dk_bytes_of(TTL_MS)},
+        {dk_bytes_of("doorkeeper.cache.ttl.allow.ms"), dk_bytes_of(ttl_ms)},
+        {dk_bytes_of("doorkeeper.cache.ttl.deny.ms"), dk_bytes_of(ttl_ms)},
         {dk_bytes_of("doorkeeper.on.unavailable"), dk_bytes_of(on_unavailable)},
         {dk_bytes_of("doorkeeper.stale.max.ms"), dk_bytes_of(stale_max_ms)},
     };
@@ -54,6 +58,10 @@ static void start(struct fixture *fixture, const char *on_unavailable, const cha
                      DK_OK);
     assert_int_equal(pthread_create(&fixture->io, NULL, run, fixture->authorizer), 0);
     assert_true(dk_authorizer_wait_ready(fixture->authorizer, WAIT_LIMIT_MS));
+}
+
+static void start(struct fixture *fixture, const char *on_unavailable, const char *stale_max_ms) {
+    start_with_ttl(fixture, SHORT_TTL_MS, on_unavailable, stale_max_ms);
 }
 
 static int set_up(void **state) {
@@ -73,14 +81,18 @@ static int tear_down(void **state) {
     return 0;
 }
 
+static void write_question(struct dk_writer *context, struct dk_writer *request, const char *name) {
+    dk_writer_init(context, DK_CONTEXT_MAX);
+    dk_writer_init(request, 4096);
+    write_context(context, CLUSTER, "alice", 0);
+    write_action(request, name);
+}
+
 static dk_answer ask(struct fixture *fixture, const char *name) {
     struct dk_writer context;
     struct dk_writer request;
     dk_answer answer = 0;
-    dk_writer_init(&context, DK_CONTEXT_MAX);
-    dk_writer_init(&request, 4096);
-    write_context(&context, CLUSTER, "alice", 0);
-    write_action(&request, name);
+    write_question(&context, &request, name);
     assert_int_equal(dk_authorizer_authorize(fixture->authorizer, dk_writer_view(&context),
                                              dk_writer_view(&request), 1, 0, &answer),
                      DK_OK);
@@ -99,6 +111,78 @@ static dk_answer ask_past_ttl(struct fixture *fixture, const char *name) {
     WAIT_UNTIL((answer = ask(fixture, name), DK_ANSWER_SOURCE(answer) != DK_SOURCE_CACHE));
     return answer;
 }
+
+/* ---- before its end ---------------------------------------------------------------------- */
+
+static void what_is_asked_often_never_waits(void **state) {
+    struct fixture *fixture = *state;
+    start_with_ttl(fixture, LONG_TTL_MS, "deny", "0");
+    assert_int_equal(ask(fixture, "ok-a"), DK_ANSWER(DK_ALLOW, DK_SOURCE_OPA));
+    WAIT_UNTIL(ask(fixture, "ok-a") != CACHED || metric(fixture, DK_METRIC_REFRESHES) == 3);
+    assert_int_equal(metric(fixture, DK_METRIC_MISSES), 1);
+}
+
+static void one_refresh_is_on_its_way_at_a_time(void **state) {
+    struct fixture *fixture = *state;
+    start_with_ttl(fixture, LONG_TTL_MS, "deny", "0");
+    assert_int_equal(ask(fixture, "ok-a"), DK_ANSWER(DK_ALLOW, DK_SOURCE_OPA));
+    fake_opa_close_gate(fixture->opa);
+    WAIT_UNTIL(ask(fixture, "ok-a") == CACHED && fake_opa_held(fixture->opa) == 1);
+    for (int i = 0; i < 10; i++) {
+        assert_int_equal(ask(fixture, "ok-a"), CACHED);
+    }
+    assert_int_equal(metric(fixture, DK_METRIC_REFRESHES), 1);
+    fake_opa_open_gate(fixture->opa);
+    WAIT_UNTIL(fake_opa_questions(fixture->opa) == 2);
+}
+
+static void a_refresh_brings_a_changed_decision(void **state) {
+    struct fixture *fixture = *state;
+    start_with_ttl(fixture, LONG_TTL_MS, "deny", "0");
+    assert_int_equal(ask(fixture, "ok-a"), DK_ANSWER(DK_ALLOW, DK_SOURCE_OPA));
+    fake_opa_deny_all(fixture->opa);
+    WAIT_UNTIL(ask(fixture, "ok-a") == DK_ANSWER(DK_DENY, DK_SOURCE_CACHE));
+}
+
+static void a_probe_tells_of_late_decisions(void **state) {
+    struct fixture *fixture = *state;
+    start_with_ttl(fixture, LONG_TTL_MS, "deny", "0");
+    assert_int_equal(ask(fixture, "ok-a"), DK_ANSWER(DK_ALLOW, DK_SOURCE_OPA));
+    struct dk_writer context;
+    struct dk_writer request;
+    uint64_t handle = 0;
+    dk_answer answers[DK_PROBE_MAX];
+    struct dk_probed found;
+    write_question(&context, &request, "ok-a");
+    assert_int_equal(dk_authorizer_register(fixture->authorizer, dk_writer_view(&context), &handle),
+                     DK_OK);
+    assert_int_equal(
+        dk_authorizer_probe(fixture->authorizer, handle, dk_writer_view(&request), answers, &found),
+        DK_OK);
+    assert_int_equal(found.late, 0);
+    WAIT_UNTIL(dk_authorizer_probe(fixture->authorizer, handle, dk_writer_view(&request), answers,
+                                   &found) == DK_OK &&
+               found.late == 1);
+    assert_int_equal(answers[0], CACHED);
+    dk_authorizer_refresh(fixture->authorizer, dk_writer_view(&context), dk_writer_view(&request),
+                          1);
+    assert_int_equal(metric(fixture, DK_METRIC_REFRESHES), 1);
+    dk_writer_clean_up(&request);
+    dk_writer_clean_up(&context);
+}
+
+static void nothing_is_refreshed_while_opa_is_away(void **state) {
+    struct fixture *fixture = *state;
+    start_with_ttl(fixture, LONG_TTL_MS, "deny", "0");
+    assert_int_equal(ask(fixture, "ok-a"), DK_ANSWER(DK_ALLOW, DK_SOURCE_OPA));
+    fake_opa_stop(fixture->opa);
+    fixture->opa = NULL;
+    assert_int_equal(DK_ANSWER_OUTCOME(ask(fixture, "ok-b")), DK_UNAVAILABLE);
+    WAIT_UNTIL(DK_ANSWER_OUTCOME(ask(fixture, "ok-a")) == DK_UNAVAILABLE);
+    assert_int_equal(metric(fixture, DK_METRIC_REFRESHES), 0);
+}
+
+/* ---- after its end ----------------------------------------------------------------------- */
 
 static void the_last_allow_holds_while_opa_does_not_answer(void **state) {
     struct fixture *fixture = *state;
@@ -127,9 +211,7 @@ static void it_holds_as_well_while_the_breaker_is_open(void **state) {
 static void while_opa_answers_nothing_stale_is_used(void **state) {
     struct fixture *fixture = *state;
     start(fixture, "stale,deny", "60000");
-    for (int round = 0; round < 3; round++) {
-        assert_int_equal(ask_past_ttl(fixture, "ok-a"), DK_ANSWER(DK_ALLOW, DK_SOURCE_OPA));
-    }
+    WAIT_UNTIL(ask(fixture, "ok-a") != STALE && metric(fixture, DK_METRIC_REFRESHES) == 5);
     assert_int_equal(metric(fixture, DK_METRIC_STALE), 0);
 }
 
@@ -179,6 +261,11 @@ static void without_the_rule_nothing_is_stale(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
+        TEST(what_is_asked_often_never_waits),
+        TEST(one_refresh_is_on_its_way_at_a_time),
+        TEST(a_refresh_brings_a_changed_decision),
+        TEST(a_probe_tells_of_late_decisions),
+        TEST(nothing_is_refreshed_while_opa_is_away),
         TEST(the_last_allow_holds_while_opa_does_not_answer),
         TEST(it_holds_as_well_while_the_breaker_is_open),
         TEST(while_opa_answers_nothing_stale_is_used),
@@ -188,5 +275,5 @@ int main(void) {
         TEST(it_ends_at_its_ceiling),
         TEST(without_the_rule_nothing_is_stale),
     };
-    return cmocka_run_group_tests_name("authorizer, stale", tests, NULL, NULL);
+    return cmocka_run_group_tests_name("authorizer, the end of a TTL", tests, NULL, NULL);
 }
