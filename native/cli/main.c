@@ -6,6 +6,7 @@
  * prints it; tests/unit/check_command.sh compares the two.
  */
 #include "doorkeeper/config.h"
+#include "doorkeeper/deny_list.h"
 #include "doorkeeper/file.h"
 #include "properties.h"
 
@@ -71,15 +72,33 @@ static bool leave_out_variables(struct properties *properties) {
     return complete;
 }
 
+static enum dk_error check_deny_list(const struct dk_config *config, struct dk_bytes text,
+                                     struct dk_error_text *why) {
+    struct dk_deny_list *list = NULL;
+    struct dk_error_text cause = {""};
+    if (dk_deny_list_parse(text, &list, &cause) != DK_OK) {
+        return dk_config_fail_file(config, DK_FILE_DENY, cause.text, why);
+    }
+    dk_deny_list_release(list);
+    return DK_OK;
+}
+
+static void check_file(const struct dk_config *config, enum dk_config_file file, size_t *errors) {
+    struct dk_writer content;
+    struct dk_error_text why = {""};
+    enum dk_error error = dk_config_read_file(config, file, &content, &why);
+    if (error == DK_OK && file == DK_FILE_DENY && content.len > 0) {
+        error = check_deny_list(config, dk_writer_view(&content), &why);
+    }
+    dk_writer_clean_up(&content);
+    if (error != DK_OK) {
+        print_error(errors, why.text);
+    }
+}
+
 static void check_files(const struct dk_config *config, size_t *errors) {
     for (int file = 0; file < DK_FILE_COUNT; file++) {
-        struct dk_writer content;
-        struct dk_error_text why = {""};
-        if (dk_config_read_file(config, (enum dk_config_file)file, &content, &why) == DK_OK) {
-            dk_writer_clean_up(&content);
-        } else {
-            print_error(errors, why.text);
-        }
+        check_file(config, (enum dk_config_file)file, errors);
     }
 }
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "doorkeeper/authorizer.h"
 
+#include "denials.h"
 #include "doorkeeper/cache.h"
 #include "doorkeeper/clock.h"
 #include "doorkeeper/context_table.h"
@@ -15,9 +16,11 @@
 #define LOG_LINES 4096u
 #define DEADLINE_MAX_MS 2000
 #define ACTIONS_PER_DEADLINE_MS 20 /* 50 µs each */
-#define TOKEN_LOOK_MS 1000
+#define FILE_LOOK_MS 500
 /* A decision is asked for anew in the last quarter of its TTL. */
 #define LATE_PART 4
+
+_Static_assert(DK_CONTEXT_MAX + 64 < DK_CONTEXT_MEMO_LEN_END, "a memo holds any context's length");
 
 struct dk_authorizer {
     struct dk_config config;
@@ -26,11 +29,15 @@ struct dk_authorizer {
     struct dk_context_table *contexts;
     struct dk_metrics *metrics;
     struct dk_log *log;
+    struct dk_denials *denials;
     struct dk_resolver *resolver;
     _Atomic bool stopped;        /* a flag only: it publishes nothing, so relaxed will do */
     _Atomic uint32_t audit_mask; /* likewise */
-    struct dk_token_watch token; /* scribe only */
-    int64_t next_look_ms;        /* scribe only */
+    /* The scribe's alone. */
+    struct dk_token_watch token;
+    struct dk_file_watch flush_file;
+    struct dk_log_limit flush_limit;
+    int64_t next_look_ms;
 };
 
 /* What a call decided, added to the shared counters once. */
@@ -69,12 +76,19 @@ static enum dk_error make_parts(struct dk_authorizer *authorizer, struct dk_erro
         .late_allow_ms = authorizer->config.cache_ttl_allow_ms / LATE_PART,
         .late_deny_ms = authorizer->config.cache_ttl_deny_ms / LATE_PART,
     };
-    enum dk_error error = dk_token_watch_init(&authorizer->token, &authorizer->config, why);
+    const struct dk_config *config = &authorizer->config;
+    enum dk_error error = dk_token_watch_init(&authorizer->token, config, why);
+    if (error == DK_OK) {
+        error = dk_file_watch_init(&authorizer->flush_file, config, DK_FILE_FLUSH, why);
+    }
     if (error == DK_OK) {
         error = dk_hash_key_init(&authorizer->hash_key);
     }
     if (error == DK_OK) {
         error = dk_log_new(LOG_LINES, &authorizer->log);
+    }
+    if (error == DK_OK) {
+        error = dk_denials_new(config, authorizer->log, &authorizer->denials, why);
     }
     if (error == DK_OK) {
         error = dk_metrics_new(&authorizer->metrics);
@@ -120,7 +134,9 @@ void dk_authorizer_destroy(struct dk_authorizer *authorizer) {
     dk_cache_destroy(authorizer->cache);
     dk_context_table_destroy(authorizer->contexts);
     dk_metrics_destroy(authorizer->metrics);
+    dk_denials_destroy(authorizer->denials);
     dk_log_destroy(authorizer->log);
+    dk_file_watch_clean_up(&authorizer->flush_file);
     dk_token_watch_clean_up(&authorizer->token);
     dk_config_clean_up(&authorizer->config);
     explicit_bzero(&authorizer->hash_key, sizeof(authorizer->hash_key));
@@ -145,11 +161,7 @@ void dk_authorizer_stop(struct dk_authorizer *authorizer) {
     dk_log_close(authorizer->log);
 }
 
-static void look_after_token(struct dk_authorizer *authorizer, int64_t now_ms) {
-    if (now_ms < authorizer->next_look_ms) {
-        return;
-    }
-    authorizer->next_look_ms = now_ms + TOKEN_LOOK_MS;
+static void look_after_token(struct dk_authorizer *authorizer) {
     if (!dk_token_watch_look(&authorizer->token, authorizer->log)) {
         return;
     }
@@ -162,14 +174,40 @@ static void look_after_token(struct dk_authorizer *authorizer, int64_t now_ms) {
     }
 }
 
+static void look_after_flush_file(struct dk_authorizer *authorizer) {
+    struct dk_error_text why = {""};
+    switch (dk_file_watch_look(&authorizer->flush_file, &why)) {
+    case DK_FILE_OLD:
+        return;
+    case DK_FILE_NEW:
+        dk_file_watch_accept(&authorizer->flush_file);
+        dk_authorizer_flush(authorizer);
+        return;
+    case DK_FILE_FAILED:
+        dk_log_write_limited(authorizer->log, &authorizer->flush_limit, DK_LOG_WARN,
+                             "%s; nothing can be flushed by it", why.text);
+        return;
+    }
+}
+
+static void look_after_files(struct dk_authorizer *authorizer, int64_t now_ms) {
+    if (now_ms < authorizer->next_look_ms) {
+        return;
+    }
+    authorizer->next_look_ms = now_ms + FILE_LOOK_MS;
+    dk_denials_look(authorizer->denials);
+    look_after_flush_file(authorizer);
+    look_after_token(authorizer);
+}
+
 size_t dk_authorizer_drain(struct dk_authorizer *authorizer, uint8_t *out, size_t capacity,
                            int timeout_ms) {
     int64_t end_ms = dk_clock_ms() + timeout_ms;
     for (;;) {
         int64_t now_ms = dk_clock_ms();
-        look_after_token(authorizer, now_ms);
+        look_after_files(authorizer, now_ms);
         int64_t wait_ms = end_ms - now_ms;
-        wait_ms = wait_ms < 0 ? 0 : wait_ms > TOKEN_LOOK_MS ? TOKEN_LOOK_MS : wait_ms;
+        wait_ms = wait_ms < 0 ? 0 : wait_ms > FILE_LOOK_MS ? FILE_LOOK_MS : wait_ms;
         size_t written = dk_log_drain(authorizer->log, out, capacity, (int)wait_ms);
         if (written > 0 || is_stopped(authorizer) || dk_clock_ms() >= end_ms) {
             return written;
@@ -178,25 +216,16 @@ size_t dk_authorizer_drain(struct dk_authorizer *authorizer, uint8_t *out, size_
 }
 
 static bool is_super_user(const struct dk_config *config, const struct dk_context *context) {
-    struct dk_bytes type = context->fields[DK_FIELD_PRINCIPAL_TYPE];
-    struct dk_bytes name = context->fields[DK_FIELD_PRINCIPAL_NAME];
     for (size_t i = 0; i < config->super_user_count; i++) {
-        struct dk_bytes entry = dk_bytes_of(config->super_users[i]);
-        /* The first colon, so that no colon inside a principal's type can move the border. */
-        const uint8_t *colon = memchr(entry.ptr, ':', entry.len);
-        if (colon == NULL) {
-            continue;
-        }
-        struct dk_bytes entry_type = {entry.ptr, (size_t)(colon - entry.ptr)};
-        struct dk_bytes entry_name = {colon + 1, entry.len - entry_type.len - 1};
-        if (dk_bytes_equal(type, entry_type) && dk_bytes_equal(name, entry_name)) {
+        if (dk_context_is_principal(context, dk_bytes_of(config->super_users[i]))) {
             return true;
         }
     }
     return false;
 }
 
-/* The rules that need nobody else. True if one of them decides every action of the call. */
+/* The rules that need nobody else, save the deny list, which comes before them. True if one of them
+ * decides every action of the call. */
 static bool local_rule(int64_t not_after_s, bool super_user, dk_answer *answer) {
     if (not_after_s != 0 && dk_clock_wall_s() > not_after_s) {
         *answer = DK_ANSWER(DK_DENY, DK_SOURCE_RULE);
@@ -222,6 +251,9 @@ enum dk_error dk_authorizer_register(struct dk_authorizer *authorizer, struct dk
     struct dk_context_memo memo;
     memo.not_after_s = parsed.not_after_s;
     memo.super_user = is_super_user(&authorizer->config, &parsed);
+    /* The number before the list: a list that comes in between makes the memo stale. */
+    memo.deny_generation = dk_denials_generation(authorizer->denials);
+    memo.may_be_denied = dk_denials_concern(authorizer->denials, &parsed);
     dk_question_begin(&authorizer->hash_key, &parsed, &memo.begun);
     *handle = dk_context_table_put(authorizer->contexts, &memo);
     return DK_OK;
@@ -244,12 +276,20 @@ static void count_tally(struct dk_authorizer *authorizer, const struct tally *ta
     count(authorizer, DK_METRIC_UNAVAILABLE, tally->unavailable);
 }
 
-static void count_ruled(struct dk_authorizer *authorizer, dk_answer answer, size_t actions) {
-    bool allowed = DK_ANSWER_OUTCOME(answer) == DK_ALLOW;
-    struct tally tally = {
-        .rules = actions, .allowed = allowed ? actions : 0, .denied = allowed ? 0 : actions};
+/* Of a call whose answers are final. `tally` knows its hits and misses. */
+static void count_answers(struct dk_authorizer *authorizer, struct tally *tally,
+                          const dk_answer *answers, size_t actions) {
+    for (size_t i = 0; i < actions; i++) {
+        enum dk_outcome outcome = DK_ANSWER_OUTCOME(answers[i]);
+        tally->rules += DK_ANSWER_SOURCE(answers[i]) == DK_SOURCE_RULE;
+        tally->allowed += outcome == DK_ALLOW;
+        tally->stale += DK_ANSWER_SOURCE(answers[i]) == DK_SOURCE_STALE;
+        tally->undefined += outcome == DK_UNDEFINED;
+        tally->unavailable += outcome == DK_UNAVAILABLE;
+    }
+    tally->denied = actions - tally->allowed;
     count(authorizer, DK_METRIC_CALLS, 1);
-    count_tally(authorizer, &tally);
+    count_tally(authorizer, tally);
 }
 
 /* Hashes every action and calls its line nearer; the lines arrive while others are hashed. */
@@ -305,8 +345,8 @@ static enum dk_error probe_cache(struct dk_authorizer *authorizer,
     return DK_OK;
 }
 
-static enum dk_error probe_rule(struct dk_authorizer *authorizer, dk_answer answer,
-                                struct dk_bytes request, dk_answer *answers,
+/* The same answer for every action of a request. */
+static enum dk_error answer_all(dk_answer answer, struct dk_bytes request, dk_answer *answers,
                                 struct dk_probed *out) {
     size_t n = 0;
     while (request.len > 0) {
@@ -320,10 +360,20 @@ static enum dk_error probe_rule(struct dk_authorizer *authorizer, dk_answer answ
         }
         answers[n++] = answer;
     }
-    count_ruled(authorizer, answer, n);
     *out = (struct dk_probed){.count = n,
                               .not_allowed = DK_ANSWER_OUTCOME(answer) == DK_ALLOW ? 0 : n};
     return DK_OK;
+}
+
+static enum dk_error probe_rule(struct dk_authorizer *authorizer, dk_answer answer,
+                                struct dk_bytes request, dk_answer *answers,
+                                struct dk_probed *out) {
+    enum dk_error error = answer_all(answer, request, answers, out);
+    if (error == DK_OK) {
+        struct tally tally = {0};
+        count_answers(authorizer, &tally, answers, out->count);
+    }
+    return error;
 }
 
 enum dk_error dk_authorizer_probe(struct dk_authorizer *authorizer, uint64_t handle,
@@ -337,7 +387,14 @@ enum dk_error dk_authorizer_probe(struct dk_authorizer *authorizer, uint64_t han
     if (!dk_context_table_get(authorizer->contexts, handle, &memo)) {
         return DK_ERR_STALE;
     }
+    if (memo.deny_generation != dk_denials_generation(authorizer->denials)) {
+        return DK_ERR_STALE;
+    }
     dk_answer ruled;
+    if (memo.may_be_denied) {
+        /* Which actions it is takes the list, and so a lock. */
+        return answer_all(DK_ANSWER_MISS, request, answers, out);
+    }
     if (local_rule(memo.not_after_s, memo.super_user, &ruled)) {
         return probe_rule(authorizer, ruled, request, answers, out);
     }
@@ -367,29 +424,53 @@ static enum dk_error parse_actions(struct dk_bytes request, struct dk_miss *aske
     return request.len == 0 ? DK_OK : DK_ERR_MALFORMED;
 }
 
-struct looked_up {
-    size_t misses;
-    bool any_late;
+/* One call of dk_authorizer_authorize on its way. */
+struct call {
+    const struct dk_context *context;
+    size_t actions;
+    dk_answer *answers;    /* one for each action; DK_ANSWER_MISS: it is open */
+    struct dk_miss *asked; /* the open ones in front, in their order */
+    size_t open;
+    bool any_late; /* there are decisions that should be asked for anew */
+    struct tally tally;
 };
 
-/* Answers what the cache knows. The others move to the front of `asked`, in their order, and have
- * DK_ANSWER_MISS as their answer. */
-static struct looked_up look_up(struct dk_authorizer *authorizer, struct dk_miss *asked,
-                                size_t actions, dk_answer *answers) {
-    struct looked_up result = {0, false};
-    int64_t now_ms = dk_clock_coarse_ms();
-    for (size_t i = 0; i < actions; i++) {
-        struct dk_hit hit = dk_cache_lookup(authorizer->cache, asked[i].key, now_ms);
-        answers[i] = answer_of_hit(hit);
-        result.any_late |= hit.late;
-        if (answers[i] == DK_ANSWER_MISS) {
-            asked[result.misses] = asked[i];
-            asked[result.misses].outcome = DK_UNAVAILABLE;
-            asked[result.misses].source = DK_SOURCE_NONE;
-            result.misses++;
+/* Answers what the deny list denies. */
+static void apply_deny_list(struct dk_authorizer *authorizer, struct call *call) {
+    dk_denials_apply(authorizer->denials, call->context, call->asked, call->actions);
+    for (size_t i = 0; i < call->actions; i++) {
+        const struct dk_miss *miss = &call->asked[i];
+        if (miss->source == DK_SOURCE_RULE) {
+            call->answers[i] = DK_ANSWER(miss->outcome, miss->source);
+        } else {
+            call->answers[i] = DK_ANSWER_MISS;
+            call->asked[call->open++] = *miss;
         }
     }
-    return result;
+}
+
+/* Answers what the cache knows. */
+static void look_up(struct dk_authorizer *authorizer, struct call *call) {
+    int64_t now_ms = dk_clock_coarse_ms();
+    size_t next = 0;
+    size_t misses = 0;
+    for (size_t i = 0; i < call->actions; i++) {
+        if (call->answers[i] != DK_ANSWER_MISS) {
+            continue;
+        }
+        const struct dk_miss *miss = &call->asked[next++];
+        struct dk_hit hit = dk_cache_lookup(authorizer->cache, miss->key, now_ms);
+        call->answers[i] = answer_of_hit(hit);
+        call->any_late |= hit.late;
+        if (call->answers[i] == DK_ANSWER_MISS) {
+            call->asked[misses] = *miss;
+            call->asked[misses].outcome = DK_UNAVAILABLE;
+            misses++;
+        }
+    }
+    call->tally.hits = call->open - misses;
+    call->tally.misses = misses;
+    call->open = misses;
 }
 
 /* What has no answer gets the last known one. Where the rule is off, the cache has no stale window
@@ -408,30 +489,15 @@ static void use_stale(struct dk_authorizer *authorizer, struct dk_miss *misses, 
     }
 }
 
-/* Every DK_ANSWER_MISS gets the outcome of its miss. */
-static void fill_in(const struct dk_miss *misses, dk_answer *answers, size_t actions) {
-    size_t next = 0;
-    for (size_t i = 0; i < actions; i++) {
-        if (answers[i] == DK_ANSWER_MISS) {
-            answers[i] = DK_ANSWER(misses[next].outcome, misses[next].source);
+/* Every open action gets the outcome of its miss. */
+static void fill_in(struct call *call) {
+    const struct dk_miss *next = call->asked;
+    for (size_t i = 0; i < call->actions; i++) {
+        if (call->answers[i] == DK_ANSWER_MISS) {
+            call->answers[i] = DK_ANSWER(next->outcome, next->source);
             next++;
         }
     }
-}
-
-static void count_answers(struct dk_authorizer *authorizer, const dk_answer *answers,
-                          size_t actions, size_t misses) {
-    struct tally tally = {.hits = actions - misses, .misses = misses};
-    for (size_t i = 0; i < actions; i++) {
-        enum dk_outcome outcome = DK_ANSWER_OUTCOME(answers[i]);
-        tally.allowed += outcome == DK_ALLOW;
-        tally.stale += DK_ANSWER_SOURCE(answers[i]) == DK_SOURCE_STALE;
-        tally.undefined += outcome == DK_UNDEFINED;
-        tally.unavailable += outcome == DK_UNAVAILABLE;
-    }
-    tally.denied = actions - tally.allowed;
-    count(authorizer, DK_METRIC_CALLS, 1);
-    count_tally(authorizer, &tally);
 }
 
 /* Makes the keys of all that is asked; returns the epoch that they stand for. */
@@ -447,18 +513,34 @@ static uint64_t make_all_keys(struct dk_authorizer *authorizer, const struct dk_
     return epoch;
 }
 
-/* True if there are decisions that should be asked for anew. */
-static bool ask(struct dk_authorizer *authorizer, const struct dk_context *context,
-                struct dk_miss *asked, size_t actions, int64_t deadline_ms, dk_answer *answers) {
-    uint64_t epoch = make_all_keys(authorizer, context, asked, actions);
-    struct looked_up found = look_up(authorizer, asked, actions, answers);
-    if (found.misses > 0) {
-        dk_resolver_resolve(authorizer->resolver, context, asked, found.misses, epoch, deadline_ms);
-        use_stale(authorizer, asked, found.misses);
-        fill_in(asked, answers, actions);
+/* Asks cache and OPA for what is open. */
+static void ask(struct dk_authorizer *authorizer, struct call *call, int64_t deadline_ms) {
+    uint64_t epoch = make_all_keys(authorizer, call->context, call->asked, call->open);
+    look_up(authorizer, call);
+    if (call->open > 0) {
+        dk_resolver_resolve(authorizer->resolver, call->context, call->asked, call->open, epoch,
+                            deadline_ms);
+        use_stale(authorizer, call->asked, call->open);
+        /* Another list may have come while this call waited. */
+        dk_denials_apply(authorizer->denials, call->context, call->asked, call->open);
+        fill_in(call);
     }
-    count_answers(authorizer, answers, actions, found.misses);
-    return found.any_late;
+}
+
+/* The deny list, then the other rules, then cache and OPA. */
+static void answer_call(struct dk_authorizer *authorizer, struct call *call,
+                        int64_t deadline_cap_ms) {
+    const struct dk_context *context = call->context;
+    bool super_user = is_super_user(&authorizer->config, context);
+    dk_answer ruled;
+    apply_deny_list(authorizer, call);
+    if (!local_rule(context->not_after_s, super_user, &ruled)) {
+        ask(authorizer, call, deadline_of(authorizer, call->open, deadline_cap_ms));
+        return;
+    }
+    for (size_t i = 0; i < call->actions; i++) {
+        call->answers[i] = call->answers[i] == DK_ANSWER_MISS ? ruled : call->answers[i];
+    }
 }
 
 static enum dk_error decide(struct dk_authorizer *authorizer, struct dk_bytes context,
@@ -472,29 +554,27 @@ static enum dk_error decide(struct dk_authorizer *authorizer, struct dk_bytes co
     if (error != DK_OK) {
         return error;
     }
-    dk_answer ruled;
+    struct call call = {.context = &parsed, .actions = actions, .answers = answers, .asked = asked};
     if (is_stopped(authorizer)) {
         memset(answers, DK_ANSWER(DK_UNAVAILABLE, DK_SOURCE_NONE), actions);
-        count_answers(authorizer, answers, actions, actions);
-    } else if (local_rule(parsed.not_after_s, is_super_user(&authorizer->config, &parsed),
-                          &ruled)) {
-        memset(answers, ruled, actions);
-        count_ruled(authorizer, ruled, actions);
+        call.tally.misses = actions;
     } else {
-        int64_t deadline_ms = deadline_of(authorizer, actions, deadline_cap_ms);
-        if (ask(authorizer, &parsed, asked, actions, deadline_ms, answers)) {
-            dk_authorizer_refresh(authorizer, context, request, actions);
-        }
+        answer_call(authorizer, &call, deadline_cap_ms);
+    }
+    count_answers(authorizer, &call.tally, answers, actions);
+    if (call.any_late) {
+        dk_authorizer_refresh(authorizer, context, request, actions);
     }
     return DK_OK;
 }
 
-/* Leaves only what is late; returns how many they are. */
+/* Leaves only what is late, and nothing that is denied; returns how many they are. */
 static size_t keep_late(struct dk_authorizer *authorizer, struct dk_miss *asked, size_t actions) {
     int64_t now_ms = dk_clock_coarse_ms();
     size_t late = 0;
     for (size_t i = 0; i < actions; i++) {
-        if (dk_cache_lookup(authorizer->cache, asked[i].key, now_ms).late) {
+        if (asked[i].source != DK_SOURCE_RULE &&
+            dk_cache_lookup(authorizer->cache, asked[i].key, now_ms).late) {
             asked[late++] = asked[i];
         }
     }
@@ -514,6 +594,7 @@ void dk_authorizer_refresh(struct dk_authorizer *authorizer, struct dk_bytes con
     }
     if (parse_actions(request, asked, actions) == DK_OK) {
         uint64_t epoch = make_all_keys(authorizer, &parsed, asked, actions);
+        dk_denials_apply(authorizer->denials, &parsed, asked, actions);
         size_t late = keep_late(authorizer, asked, actions);
         dk_resolver_refresh(authorizer->resolver, &parsed, asked, late, epoch);
     }
@@ -589,13 +670,16 @@ bool dk_authorizer_wait_ready(struct dk_authorizer *authorizer, int64_t timeout_
 }
 
 uint64_t dk_authorizer_metric(const struct dk_authorizer *authorizer, enum dk_metric metric) {
-    if (metric == DK_METRIC_LOG_DROPPED) {
+    switch (metric) {
+    case DK_METRIC_LOG_DROPPED:
         return dk_log_dropped(authorizer->log);
-    }
-    if (metric == DK_METRIC_BREAKER) {
+    case DK_METRIC_BREAKER:
         return dk_resolver_breaker_state(authorizer->resolver);
+    case DK_METRIC_DENY_ENTRIES:
+        return dk_denials_count(authorizer->denials);
+    default:
+        return dk_metrics_read(authorizer->metrics, metric);
     }
-    return dk_metrics_read(authorizer->metrics, metric);
 }
 
 struct dk_log *dk_authorizer_log(struct dk_authorizer *authorizer) {

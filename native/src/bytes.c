@@ -50,17 +50,22 @@ static size_t utf8_character(struct dk_bytes text, uint32_t *code_point) {
     return len;
 }
 
-bool dk_bytes_is_utf8(struct dk_bytes text) {
+size_t dk_bytes_utf8_front(struct dk_bytes text) {
+    size_t whole = text.len;
     while (text.len > 0) {
         uint32_t code_point;
         size_t len = utf8_character(text, &code_point);
         if (len == 0) {
-            return false;
+            break;
         }
         text.ptr += len;
         text.len -= len;
     }
-    return true;
+    return whole - text.len;
+}
+
+bool dk_bytes_is_utf8(struct dk_bytes text) {
+    return dk_bytes_utf8_front(text) == text.len;
 }
 
 void dk_writer_init(struct dk_writer *writer, size_t max_len) {

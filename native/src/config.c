@@ -4,10 +4,12 @@
 #include "config_table.h"
 #include "doorkeeper/file.h"
 
+#include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #define PREFIX "doorkeeper."
 /* Of a key or value in a message. */
@@ -525,6 +527,8 @@ static const size_t file_offsets[DK_FILE_COUNT] = {
     [DK_FILE_CA] = offsetof(struct dk_config, opa_ca_file),
     [DK_FILE_CERTIFICATE] = offsetof(struct dk_config, opa_certificate_file),
     [DK_FILE_KEY] = offsetof(struct dk_config, opa_key_file),
+    [DK_FILE_DENY] = offsetof(struct dk_config, deny_file),
+    [DK_FILE_FLUSH] = offsetof(struct dk_config, flush_file),
 };
 
 static const char *file_setting(enum dk_config_file file) {
@@ -536,22 +540,36 @@ static const char *file_setting(enum dk_config_file file) {
     return "";
 }
 
+static const char *file_path(const struct dk_config *config, enum dk_config_file file) {
+    return *(char *const *)((const char *)config + file_offsets[file]);
+}
+
+enum dk_error dk_config_fail_file(const struct dk_config *config, enum dk_config_file file,
+                                  const char *cause, struct dk_error_text *why) {
+    struct shown path = show(dk_bytes_of(file_path(config, file)));
+    return dk_fail(why, DK_ERR_CONFIG, "%s=%s: %s", file_setting(file), path.text, cause);
+}
+
+static bool is_missing(const char *path) {
+    return access(path, F_OK) != 0 && errno == ENOENT;
+}
+
 enum dk_error dk_config_read_file(const struct dk_config *config, enum dk_config_file file,
                                   struct dk_writer *out, struct dk_error_text *why) {
-    const char *path = *(char *const *)((const char *)config + file_offsets[file]);
+    const char *path = file_path(config, file);
+    bool may_be_empty = file == DK_FILE_FLUSH;
     dk_writer_init(out, DK_CONFIG_FILE_MAX);
-    if (path[0] == '\0') {
+    if (path[0] == '\0' || (may_be_empty && is_missing(path))) {
         return DK_OK;
     }
     struct dk_error_text cause = {""};
-    enum dk_error error = dk_file_read(path, out, &cause);
-    if (error == DK_OK && out->len == 0) {
-        error =
-            dk_fail(&cause, DK_ERR_CONFIG, "%s: the file is empty", show(dk_bytes_of(path)).text);
-    }
-    if (error != DK_OK) {
+    if (dk_file_read(path, out, &cause) != DK_OK) {
         dk_writer_forget(out);
         return dk_fail(why, DK_ERR_CONFIG, "%s=%s", file_setting(file), cause.text);
+    }
+    if (out->len == 0 && !may_be_empty) {
+        dk_writer_forget(out);
+        return dk_config_fail_file(config, file, "the file is empty", why);
     }
     return DK_OK;
 }

@@ -31,8 +31,8 @@ const struct setting_row setting_rows[] = {
      "tells of: whoever pushes data pushes a new value here, last.",
      "kafka/revision"},
     {"doorkeeper.opa.token.file", SETTING_FILE, MEMBER(opa_token_file), "", NULL, 0, 0,
-     "A file with a bearer token for OPA. It is read again about once a second; a new token is "
-     "used once two reads agree, and an empty or unreadable file keeps the last good one.",
+     "A file with a bearer token for OPA. It is looked at about twice a second; a new token is "
+     "used once two looks agree, and an empty or unreadable file keeps the last good one.",
      "/etc/kafka/opa-token"},
     {"doorkeeper.opa.ca.file", SETTING_FILE, MEMBER(opa_ca_file), "", "the system's CAs", 0, 0,
      "The CAs (PEM) that may have issued OPA's certificate. Read at start. Needs an https URL.",
@@ -123,6 +123,18 @@ const struct setting_row setting_rows[] = {
      "thousands of times a second, whatever error it gets. With `retry` and the principal builder "
      "its connections are closed instead for this long. 0: never.",
      "1000"},
+    {"doorkeeper.deny.file", SETTING_FILE, MEMBER(deny_file), "", NULL, 0, 0,
+     "A deny list for emergencies (JSON): principals, certificates, resources and operations that "
+     "are denied whatever the policy, the cache and `super.users` say. It is looked at about twice "
+     "a second; a new list is in force, on open connections too, once two looks agree. If it is "
+     "set, the file must be there and right when the broker starts; later, a file that is missing "
+     "or wrong leaves the last good list in force, with an error in the log. The format is in "
+     "`guide.md`.",
+     "/etc/kafka/deny.json"},
+    {"doorkeeper.flush.file", SETTING_FILE, MEMBER(flush_file), "", NULL, 0, 0,
+     "Whenever the content of this file changes, every cached decision becomes void: `date` into "
+     "it is enough. It need not be there at first. It is looked at about twice a second.",
+     "/var/lib/kafka/doorkeeper-flush"},
     {"doorkeeper.library.path", SETTING_FILE, MEMBER(library_path), "",
      "beside the jar, then a private temporary directory", 0, 0,
      "The native library, `libdoorkeeper.so`. Only needed where it lies neither beside the jar "

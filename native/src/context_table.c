@@ -17,7 +17,7 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 
-enum { WORD_V0, WORD_V1, WORD_V2, WORD_V3, WORD_LEN, WORD_NOT_AFTER, WORD_COUNT };
+enum { WORD_V0, WORD_V1, WORD_V2, WORD_V3, WORD_PACKED, WORD_NOT_AFTER, WORD_COUNT };
 
 struct slot {
     _Alignas(64) _Atomic uint64_t handle;
@@ -27,8 +27,13 @@ struct slot {
 _Static_assert(sizeof(struct slot) == 64, "a slot is one cache line");
 _Static_assert((DK_CONTEXT_TABLE_SLOTS & (DK_CONTEXT_TABLE_SLOTS - 1)) == 0, "power of two");
 
-/* Whether a context is a super user's travels in the top bit of its length. */
+/* What is short travels in one word with the length, so that a slot stays one line:
+ *   length (24 bits) · deny generation (32) · unused (6) · may be denied (1) · super user (1) */
+#define GENERATION_SHIFT 24
+#define MAY_BE_DENIED_BIT (UINT64_C(1) << 62)
 #define SUPER_USER_BIT (UINT64_C(1) << 63)
+
+_Static_assert(DK_CONTEXT_MEMO_LEN_END == UINT64_C(1) << GENERATION_SHIFT, "the length's bits");
 
 struct dk_context_table {
     struct slot *slots;
@@ -87,14 +92,23 @@ static struct slot *slot_of(const struct dk_context_table *table, uint64_t handl
     return &table->slots[handle & (DK_CONTEXT_TABLE_SLOTS - 1)];
 }
 
+static uint64_t pack(const struct dk_context_memo *memo) {
+    return memo->begun.len | (uint64_t)memo->deny_generation << GENERATION_SHIFT |
+           (memo->may_be_denied ? MAY_BE_DENIED_BIT : 0) | (memo->super_user ? SUPER_USER_BIT : 0);
+}
+
+static void unpack(uint64_t word, struct dk_context_memo *out) {
+    out->begun.len = word & (DK_CONTEXT_MEMO_LEN_END - 1);
+    out->deny_generation = (uint32_t)(word >> GENERATION_SHIFT);
+    out->may_be_denied = (word & MAY_BE_DENIED_BIT) != 0;
+    out->super_user = (word & SUPER_USER_BIT) != 0;
+}
+
 uint64_t dk_context_table_put(struct dk_context_table *table, const struct dk_context_memo *memo) {
     const uint64_t words[WORD_COUNT] = {
-        [WORD_V0] = memo->begun.v0,
-        [WORD_V1] = memo->begun.v1,
-        [WORD_V2] = memo->begun.v2,
-        [WORD_V3] = memo->begun.v3,
-        [WORD_LEN] = memo->begun.len | (memo->super_user ? SUPER_USER_BIT : 0),
-        [WORD_NOT_AFTER] = (uint64_t)memo->not_after_s,
+        [WORD_V0] = memo->begun.v0, [WORD_V1] = memo->begun.v1,
+        [WORD_V2] = memo->begun.v2, [WORD_V3] = memo->begun.v3,
+        [WORD_PACKED] = pack(memo), [WORD_NOT_AFTER] = (uint64_t)memo->not_after_s,
     };
     pthread_mutex_lock(&table->lock);
     uint64_t handle = ++table->last_handle;
@@ -125,8 +139,7 @@ bool dk_context_table_get(const struct dk_context_table *table, uint64_t handle,
     out->begun.v1 = words[WORD_V1];
     out->begun.v2 = words[WORD_V2];
     out->begun.v3 = words[WORD_V3];
-    out->begun.len = words[WORD_LEN] & ~SUPER_USER_BIT;
+    unpack(words[WORD_PACKED], out);
     out->not_after_s = (int64_t)words[WORD_NOT_AFTER];
-    out->super_user = (words[WORD_LEN] & SUPER_USER_BIT) != 0;
     return true;
 }

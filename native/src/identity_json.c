@@ -172,6 +172,19 @@ static bool is_minimal_integer(const uint8_t *ptr, size_t len) {
     return ptr[0] != (next_is_negative ? 0xff : 0x00);
 }
 
+/* Behind the two ends of the validity. */
+#define SHA256_AT 16u
+#define SERIAL_AT (SHA256_AT + DK_SHA256_LEN + 2)
+
+struct dk_certificate_id dk_certificate_id_of(struct dk_bytes record) {
+    struct dk_certificate_id id = {{NULL, 0}, {NULL, 0}};
+    if (record.len >= SERIAL_AT) {
+        id.sha256 = (struct dk_bytes){record.ptr + SHA256_AT, DK_SHA256_LEN};
+        id.serial = (struct dk_bytes){record.ptr + SERIAL_AT, record.len - SERIAL_AT};
+    }
+    return id;
+}
+
 enum dk_error dk_certificate_write_json(struct dk_bytes record, struct dk_writer *out) {
     struct walk walk = {.rest = record, .out = out};
     int64_t not_before_s = take_i64(&walk);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "doorkeeper/opa.h"
 
-#include <cjson/cJSON.h>
+#include "json.h"
+
 #include <openssl/evp.h>
 #include <openssl/sha.h>
 
@@ -9,8 +10,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* {"provenance":{"bundles":{"authz":{…}}}} is four deep; the rest is room for newer OPAs. */
-#define DEPTH_MAX 32u
 /* Room for provenance and the like beside the three lists of a question's answer. */
 #define SPARE_VALUES 4096u
 #define REVISION_TEXT_MAX (1024u * 1024u)
@@ -126,96 +125,7 @@ void dk_opa_write_single_poll(struct dk_bytes cluster_id, struct dk_writer *out)
     dk_writer_text(out, "}}");
 }
 
-/* ---- bounds before parsing --------------------------------------------------------------- */
-
-/* One pass over the text that bounds what the parser will do with it: how deep it recurses and how
- * many values it allocates. It also refuses what would end a C string early. */
-struct scan {
-    struct dk_bytes text;
-    size_t at;
-    size_t depth;
-    size_t values;
-};
-
-/* `at` stands behind the opening quote; left behind the closing one. */
-static bool scan_string(struct scan *scan) {
-    while (scan->at < scan->text.len) {
-        const uint8_t *ptr = scan->text.ptr + scan->at;
-        size_t left = scan->text.len - scan->at;
-        if (*ptr < 0x20) {
-            return false;
-        }
-        if (*ptr == '"') {
-            scan->at++;
-            return true;
-        }
-        if (*ptr == '\\' && left >= 6 && memcmp(ptr, "\\u0000", 6) == 0) {
-            return false;
-        }
-        scan->at += *ptr == '\\' ? 2 : 1;
-    }
-    return false;
-}
-
-static bool scan_token(struct scan *scan) {
-    uint8_t byte = scan->text.ptr[scan->at++];
-    switch (byte) {
-    case '"':
-        return scan_string(scan);
-    case '[':
-    case '{':
-        scan->depth++;
-        scan->values++;
-        return true;
-    case ']':
-    case '}':
-        if (scan->depth == 0) {
-            return false;
-        }
-        scan->depth--;
-        return true;
-    case ',':
-        scan->values++;
-        return true;
-    case ' ':
-    case '\t':
-    case '\r':
-    case '\n':
-        return true;
-    default:
-        return byte > ' ' && byte < 0x7f;
-    }
-}
-
-static bool is_parsable(struct dk_bytes body, size_t max_values) {
-    struct scan scan = {.text = body};
-    while (scan.at < body.len) {
-        if (!scan_token(&scan) || scan.depth > DEPTH_MAX || scan.values > max_values) {
-            return false;
-        }
-    }
-    return dk_bytes_is_utf8(body);
-}
-
-/* NULL if `body` is not exactly one JSON value; the caller deletes it. */
-static cJSON *parse_body(struct dk_bytes body, size_t question_count) {
-    if (body.len == 0 || !is_parsable(body, 4 * question_count + SPARE_VALUES)) {
-        return NULL;
-    }
-    const char *begin = (const char *)body.ptr;
-    const char *end = NULL;
-    cJSON *root = cJSON_ParseWithLengthOpts(begin, body.len, &end, false);
-    if (root == NULL) {
-        return NULL;
-    }
-    for (; end < begin + body.len; end++) {
-        if (strchr(" \t\r\n", *end) == NULL) {
-            cJSON_Delete(root);
-            return NULL;
-        }
-    }
-    return root;
-}
+/* ---- members ----------------------------------------------------------------------------- */
 
 /* The first member called `name` from `member` on, NULL if there is none. */
 static const cJSON *find_from(const cJSON *member, const char *name) {
@@ -459,7 +369,7 @@ static enum dk_opa_verdict read_root(const cJSON *root, struct dk_opa_question *
 static void read_body(struct dk_bytes body, struct dk_opa_question *questions, size_t count,
                       read_result *read, struct dk_opa_reply *reply) {
     memset(reply, 0, sizeof(*reply));
-    cJSON *root = parse_body(body, count);
+    cJSON *root = dk_json_parse(body, 4 * count + SPARE_VALUES, NULL);
     reply->verdict = read_root(root, questions, count, read, reply);
     cJSON_Delete(root);
     if (reply->verdict == DK_OPA_UNDEFINED) {
@@ -495,7 +405,7 @@ static bool write_document(const cJSON *value, struct dk_writer *out) {
 bool dk_opa_read_revision_document(struct dk_bytes body, char out[DK_REVISION_MAX]) {
     struct dk_writer text;
     out[0] = '\0';
-    cJSON *root = parse_body(body, 0);
+    cJSON *root = dk_json_parse(body, SPARE_VALUES, NULL);
     dk_writer_init(&text, 4 * body.len + 1);
     bool ok = cJSON_IsObject(root) && write_document(find_member(root, "result"), &text) &&
               store_revision(dk_writer_view(&text), out);

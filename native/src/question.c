@@ -20,6 +20,7 @@ static bool is_valid_field(enum dk_field field, struct dk_bytes value) {
     switch (field) {
     case DK_FIELD_SUBJECT:
         return dk_subject_write_json(value, NULL) == DK_OK;
+    case DK_FIELD_LOCAL_CERTIFICATE:
     case DK_FIELD_CERTIFICATE:
         return dk_certificate_write_json(value, NULL) == DK_OK;
     case DK_FIELD_FORWARDED:
@@ -29,14 +30,14 @@ static bool is_valid_field(enum dk_field field, struct dk_bytes value) {
     }
 }
 
-/* Takes one field off the front of `*rest`; its tag must be greater than `*last_tag`. */
-static enum dk_error take_field(struct dk_bytes *rest, unsigned *last_tag, struct dk_context *out) {
+/* Takes one field off the front of `*rest`; its tag must be at least `*next_tag`. */
+static enum dk_error take_field(struct dk_bytes *rest, unsigned *next_tag, struct dk_context *out) {
     if (rest->len < FIELD_HEADER) {
         return DK_ERR_MALFORMED;
     }
     unsigned tag = rest->ptr[0];
     size_t len = dk_read_u32(rest->ptr + 4);
-    if (tag <= *last_tag || tag >= DK_FIELD_COUNT) {
+    if (tag < *next_tag || tag >= DK_FIELD_COUNT) {
         return DK_ERR_MALFORMED;
     }
     if (rest->ptr[1] != 0 || dk_read_u16(rest->ptr + 2) != 0) {
@@ -50,7 +51,7 @@ static enum dk_error take_field(struct dk_bytes *rest, unsigned *last_tag, struc
         return DK_ERR_MALFORMED;
     }
     out->fields[tag] = value;
-    *last_tag = tag;
+    *next_tag = tag + 1;
     rest->ptr += FIELD_HEADER + len;
     rest->len -= FIELD_HEADER + len;
     return DK_OK;
@@ -69,9 +70,9 @@ static enum dk_error parse_context(struct dk_bytes record, struct dk_context *ou
         return DK_ERR_MALFORMED;
     }
     struct dk_bytes rest = {record.ptr + CONTEXT_HEADER, record.len - CONTEXT_HEADER};
-    unsigned last_tag = 0;
+    unsigned next_tag = 0;
     while (rest.len > 0) {
-        enum dk_error error = take_field(&rest, &last_tag, out);
+        enum dk_error error = take_field(&rest, &next_tag, out);
         if (error != DK_OK) {
             return error;
         }
@@ -81,6 +82,12 @@ static enum dk_error parse_context(struct dk_bytes record, struct dk_context *ou
         return DK_ERR_MALFORMED;
     }
     if (is_there(out, DK_FIELD_LISTENER) != is_there(out, DK_FIELD_FORWARDED)) {
+        return DK_ERR_MALFORMED;
+    }
+    /* A policy and the deny list must not look at different certificates. */
+    if (is_there(out, DK_FIELD_CERTIFICATE) &&
+        !dk_bytes_equal(out->fields[DK_FIELD_CERTIFICATE],
+                        out->fields[DK_FIELD_LOCAL_CERTIFICATE])) {
         return DK_ERR_MALFORMED;
     }
     return DK_OK;
@@ -152,11 +159,26 @@ enum dk_error dk_action_parse(struct dk_bytes *rest, struct dk_action *out) {
 }
 
 struct dk_bytes dk_context_hashed(const struct dk_context *context) {
-    if (context->record.len < CONTEXT_HEADER) {
+    size_t unhashed = CONTEXT_HEADER;
+    if (is_there(context, DK_FIELD_LOCAL_CERTIFICATE)) {
+        unhashed += FIELD_HEADER + context->fields[DK_FIELD_LOCAL_CERTIFICATE].len;
+    }
+    if (context->record.len < unhashed) {
         return (struct dk_bytes){NULL, 0};
     }
-    return (struct dk_bytes){context->record.ptr + CONTEXT_HEADER,
-                             context->record.len - CONTEXT_HEADER};
+    return (struct dk_bytes){context->record.ptr + unhashed, context->record.len - unhashed};
+}
+
+bool dk_context_is_principal(const struct dk_context *context, struct dk_bytes principal) {
+    struct dk_bytes type = context->fields[DK_FIELD_PRINCIPAL_TYPE];
+    struct dk_bytes name = context->fields[DK_FIELD_PRINCIPAL_NAME];
+    if (principal.len != type.len + 1 + name.len) {
+        return false;
+    }
+    const uint8_t *colon = memchr(principal.ptr, ':', principal.len);
+    return colon == principal.ptr + type.len &&
+           dk_bytes_equal((struct dk_bytes){principal.ptr, type.len}, type) &&
+           dk_bytes_equal((struct dk_bytes){colon + 1, name.len}, name);
 }
 
 void dk_question_begin(const struct dk_hash_key *key, const struct dk_context *context,

@@ -23,14 +23,8 @@ static bool is_token(struct dk_bytes text) {
     return text.len > 0 && text.len <= DK_TOKEN_MAX;
 }
 
-static enum dk_error read_token(const struct dk_config *config, struct dk_writer *out,
-                                struct dk_error_text *why) {
-    enum dk_error error = dk_config_read_file(config, DK_FILE_TOKEN, out, why);
-    if (error != DK_OK || config->opa_token_file[0] == '\0') {
-        return error;
-    }
-    if (!is_token(without_end(dk_writer_view(out)))) {
-        dk_writer_forget(out);
+static enum dk_error check(const struct dk_writer *content, struct dk_error_text *why) {
+    if (!is_token(without_end(dk_writer_view(content)))) {
         return dk_fail(why, DK_ERR_CONFIG,
                        "doorkeeper.opa.token.file: expected a token of visible ASCII characters, "
                        "without spaces, of at most %u bytes",
@@ -42,38 +36,32 @@ static enum dk_error read_token(const struct dk_config *config, struct dk_writer
 enum dk_error dk_token_watch_init(struct dk_token_watch *watch, const struct dk_config *config,
                                   struct dk_error_text *why) {
     memset(watch, 0, sizeof(*watch));
-    watch->config = config;
-    return read_token(config, &watch->current, why);
+    enum dk_error error = dk_file_watch_init(&watch->file, config, DK_FILE_TOKEN, why);
+    if (error != DK_OK || config->opa_token_file[0] == '\0') {
+        return error;
+    }
+    return check(&watch->file.current, why);
 }
 
 void dk_token_watch_clean_up(struct dk_token_watch *watch) {
-    dk_writer_forget(&watch->current);
-    dk_writer_forget(&watch->seen);
+    dk_file_watch_clean_up(&watch->file);
 }
 
 struct dk_bytes dk_token_watch_token(const struct dk_token_watch *watch) {
-    return without_end(dk_writer_view(&watch->current));
+    return without_end(dk_writer_view(&watch->file.current));
 }
 
 bool dk_token_watch_look(struct dk_token_watch *watch, struct dk_log *log) {
-    if (watch->config->opa_token_file[0] == '\0') {
+    struct dk_error_text why = {""};
+    enum dk_file_news news = dk_file_watch_look(&watch->file, &why);
+    if (news == DK_FILE_OLD) {
         return false;
     }
-    struct dk_writer now;
-    struct dk_error_text why = {""};
-    if (read_token(watch->config, &now, &why) != DK_OK) {
+    if (news == DK_FILE_FAILED || check(&watch->file.seen, &why) != DK_OK) {
         dk_log_write_limited(log, &watch->limit, DK_LOG_WARN,
                              "%s; the last good token stays in use", why.text);
         return false;
     }
-    bool stable = dk_bytes_equal(dk_writer_view(&now), dk_writer_view(&watch->seen));
-    bool changed = !dk_bytes_equal(dk_writer_view(&now), dk_writer_view(&watch->current));
-    dk_writer_forget(&watch->seen);
-    if (!stable || !changed) {
-        watch->seen = now;
-        return false;
-    }
-    dk_writer_forget(&watch->current);
-    watch->current = now;
+    dk_file_watch_accept(&watch->file);
     return true;
 }

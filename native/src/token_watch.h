@@ -1,22 +1,19 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /**
  * @file token_watch.h
- * The bearer token's file, looked at again and again. One thread at a time (the scribe), because
- * it blocks on the file system.
+ * The bearer token's file, looked at again and again (file_watch.h). One thread at a time (the
+ * scribe), because it blocks on the file system.
  *
- * A file may be caught half-written: new content counts once two looks in a row saw the same. A
- * file that is gone, empty or holds what cannot stand in a header keeps the last good token.
+ * A file that is gone, empty or holds what cannot stand in a header keeps the last good token.
  */
 #ifndef DOORKEEPER_TOKEN_WATCH_H
 #define DOORKEEPER_TOKEN_WATCH_H
 
-#include "doorkeeper/config.h"
 #include "doorkeeper/log.h"
+#include "file_watch.h"
 
 struct dk_token_watch {
-    const struct dk_config *config; /**< borrowed */
-    struct dk_writer current;       /**< owned; the content in use */
-    struct dk_writer seen;          /**< owned; what the last look saw */
+    struct dk_file_watch file;
     struct dk_log_limit limit;
 };
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Any bytes as a context record: what is read could be written in no other way and gives JSON. */
+/* Any bytes as a context record: what is read could be written in no other way and gives JSON, and
+ * all but the two parts for local rules is hashed. */
 #include "doorkeeper/question.h"
 
 #include <cjson/cJSON.h>
@@ -20,7 +21,9 @@ static void check_form(const struct dk_context *context, struct dk_bytes record)
     dk_writer_init(&again, DK_CONTEXT_MAX);
     dk_write_u64(number, (uint64_t)context->not_after_s);
     dk_writer_bytes(&again, (struct dk_bytes){number, 8});
+    size_t unhashed = 0;
     for (uint8_t tag = 0; tag < DK_FIELD_COUNT; tag++) {
+        unhashed = tag == DK_FIELD_LOCAL_CERTIFICATE + 1 ? again.len : unhashed;
         if (context->fields[tag].ptr == NULL) {
             continue;
         }
@@ -30,6 +33,8 @@ static void check_form(const struct dk_context *context, struct dk_bytes record)
         dk_writer_bytes(&again, context->fields[tag]);
     }
     require(!again.failed && dk_bytes_equal(dk_writer_view(&again), record));
+    require(dk_bytes_equal(dk_context_hashed(context),
+                           (struct dk_bytes){record.ptr + unhashed, record.len - unhashed}));
     dk_writer_clean_up(&again);
 }
 

@@ -76,6 +76,23 @@ properties "doorkeeper.opa.token.file=$work/none"
 expect 1 "error: doorkeeper.opa.token.file=$work/none: No such file or directory" \
     check-config "$file"
 
+# The deny list is read as the broker reads it; the flush file may come later.
+deny=$work/deny.json
+properties "doorkeeper.deny.file=$deny" "doorkeeper.flush.file=$work/none"
+printf '{"deny": [{"principal": "User:mallory", "reason": "INC-1"}]}' >"$deny"
+expect 0 "$file: no errors" check-config "$file"
+printf '{"deny": [\n  {"principal": "User:mallory"},\n  {"principal": "mallory"}\n]}\n' >"$deny"
+expect 1 "error: doorkeeper.deny.file=$deny: line 3, entry 2: principal: expected \"Type:name\", \
+as in \"User:alice\"; there is no wildcard" check-config "$file"
+printf '{"deny": [\n  {"principal": "User:mallory"}\n  {"name": "a"}\n]}\n' >"$deny"
+expect 1 "error: doorkeeper.deny.file=$deny: line 3: not JSON from here on" check-config "$file"
+: >"$deny"
+expect 1 "error: doorkeeper.deny.file=$deny: the file is empty" check-config "$file"
+rm "$deny"
+expect 1 "error: doorkeeper.deny.file=$deny: No such file or directory" check-config "$file"
+properties 'doorkeeper.deny.file=' 'doorkeeper.flush.file='
+expect 0 "$file: no errors" check-config "$file"
+
 properties 'doorkeeper.opa.path=\u12'
 expect 1 "error: $file: malformed input" check-config "$file"
 expect 1 "error: $work/none: No such file or directory" check-config "$work/none"

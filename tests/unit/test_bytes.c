@@ -23,6 +23,8 @@ static void utf8_is_strict(void **state) {
     assert_false(is_utf8("\xe4\xb8"));         /* cut */
     assert_false(is_utf8("\x80"));             /* a tail alone */
     assert_false(is_utf8("\xff"));
+    assert_int_equal(dk_bytes_utf8_front(dk_bytes_of("Zo\xc3\xab\xc3")), 4);
+    assert_int_equal(dk_bytes_utf8_front(dk_bytes_of("whole")), 5);
 }
 
 static void assert_escaped(const char *text, size_t capacity, const char *expected) {

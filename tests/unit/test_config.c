@@ -72,6 +72,8 @@ static void defaults(void **state) {
     assert_string_equal(config->opa_key_file, "");
     assert_int_equal(config->on_unavailable, DK_USE_STALE | DK_LET_RETRY);
     assert_string_equal(config->library_path, "");
+    assert_string_equal(config->deny_file, "");
+    assert_string_equal(config->flush_file, "");
     assert_int_equal(config->question_fields, DK_GROUP_SUBJECT | DK_GROUP_LISTENER);
     assert_int_equal(config->super_user_count, 0);
     assert_int_equal(config->num_io_threads, 8);
@@ -180,7 +182,8 @@ static void wrong_numbers_are_refused(void **state) {
 
 static const char *const files[] = {
     "doorkeeper.opa.token.file", "doorkeeper.opa.ca.file",  "doorkeeper.opa.certificate.file",
-    "doorkeeper.opa.key.file",   "doorkeeper.library.path",
+    "doorkeeper.opa.key.file",   "doorkeeper.library.path", "doorkeeper.deny.file",
+    "doorkeeper.flush.file",
 };
 
 #define URL_EXPECTED                                                                               \

@@ -12,6 +12,8 @@ static struct dk_context_memo memo_of(uint64_t number) {
     struct dk_context_memo memo = {
         .begun = {number, number + 1, number + 2, number + 3, number * 8},
         .not_after_s = (int64_t)number,
+        .deny_generation = (uint32_t)(number * UINT64_C(0x9e3779b9)),
+        .may_be_denied = number % 3 == 1,
         .super_user = number % 2 == 1,
     };
     return memo;
@@ -22,7 +24,31 @@ static bool holds(const struct dk_context_memo *memo, uint64_t number) {
     return memo->begun.v0 == expected.begun.v0 && memo->begun.v1 == expected.begun.v1 &&
            memo->begun.v2 == expected.begun.v2 && memo->begun.v3 == expected.begun.v3 &&
            memo->begun.len == expected.begun.len && memo->not_after_s == expected.not_after_s &&
-           memo->super_user == expected.super_user;
+           memo->deny_generation == expected.deny_generation &&
+           memo->may_be_denied == expected.may_be_denied && memo->super_user == expected.super_user;
+}
+
+/* The members that share a word, each at its ends. */
+static void neighbours_in_a_word_stay_apart(void **state) {
+    (void)state;
+    static const uint32_t generations[] = {0, 1, UINT32_C(1) << 31, UINT32_MAX};
+    static const uint64_t lens[] = {0, 8, DK_CONTEXT_MEMO_LEN_END - 1};
+    struct dk_context_table *table = NULL;
+    assert_int_equal(dk_context_table_new(&table), DK_OK);
+    for (unsigned i = 0; i < 4 * 3 * 4; i++) {
+        struct dk_context_memo memo = {.begun = {.len = lens[i % 3]},
+                                       .deny_generation = generations[i / 12],
+                                       .may_be_denied = (i / 3 & 1) != 0,
+                                       .super_user = (i / 3 & 2) != 0};
+        struct dk_context_memo found;
+        uint64_t handle = dk_context_table_put(table, &memo);
+        assert_true(dk_context_table_get(table, handle, &found));
+        assert_int_equal(found.begun.len, memo.begun.len);
+        assert_int_equal(found.deny_generation, memo.deny_generation);
+        assert_int_equal(found.may_be_denied, memo.may_be_denied);
+        assert_int_equal(found.super_user, memo.super_user);
+    }
+    dk_context_table_destroy(table);
 }
 
 static struct dk_context_table *new_table(void) {
@@ -116,6 +142,7 @@ static void readers_never_see_half_a_memo(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(gives_back_what_was_put),
+        cmocka_unit_test(neighbours_in_a_word_stay_apart),
         cmocka_unit_test(displaced_and_foreign_handles_find_nothing),
         cmocka_unit_test(readers_never_see_half_a_memo),
     };

@@ -77,6 +77,23 @@ static void test_certificate_records_have_one_form(void **state) {
                      DK_OK);
 }
 
+static void test_a_certificate_is_told_by_digest_and_serial(void **state) {
+    (void)state;
+    uint8_t record[8 + 8 + DK_SHA256_LEN + 2 + 3] = {0};
+    memset(record + 16, 0xab, DK_SHA256_LEN);
+    record[48] = 3;
+    memcpy(record + 50, "\1\2\3", 3);
+    struct dk_bytes whole = {record, sizeof(record)};
+    assert_int_equal(dk_certificate_write_json(whole, NULL), DK_OK);
+    struct dk_certificate_id id = dk_certificate_id_of(whole);
+    assert_ptr_equal(id.sha256.ptr, record + 16);
+    assert_int_equal(id.sha256.len, DK_SHA256_LEN);
+    assert_true(dk_bytes_equal(id.serial, dk_bytes_of("\1\2\3")));
+    id = dk_certificate_id_of((struct dk_bytes){record, 49});
+    assert_null(id.sha256.ptr);
+    assert_null(id.serial.ptr);
+}
+
 static void test_plain_text(void **state) {
     (void)state;
     static const char *const plain[] = {"", "a", " ~", "\302\240", "\357\277\274", "\357\277\276"};
@@ -96,6 +113,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_subject_records_have_one_form),
         cmocka_unit_test(test_certificate_records_have_one_form),
+        cmocka_unit_test(test_a_certificate_is_told_by_digest_and_serial),
         cmocka_unit_test(test_plain_text),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -42,11 +42,24 @@ static void add_field(unsigned tag, const char *value) {
     add_bytes_field(tag, value, strlen(value));
 }
 
-static void begin_alice(void) {
-    begin_context(0);
+/* A certificate record; `serial` begins its serial number. */
+static void add_certificate(unsigned tag, uint8_t serial) {
+    uint8_t certificate[8 + 8 + 32 + 2 + 2] = {10, 0, 0, 0, 0, 0, 0, 0, 20};
+    certificate[48] = 2;
+    certificate[50] = serial;
+    certificate[51] = 0x1b;
+    add_bytes_field(tag, certificate, sizeof(certificate));
+}
+
+static void add_alice(void) {
     add_field(DK_FIELD_CLUSTER_ID, "c1");
     add_field(DK_FIELD_PRINCIPAL_TYPE, "User");
     add_field(DK_FIELD_PRINCIPAL_NAME, "CN=alice");
+}
+
+static void begin_alice(void) {
+    begin_context(0);
+    add_alice();
 }
 
 /* Memory of its own of just the record's length, so that a sanitizer sees a read beyond it. */
@@ -109,17 +122,14 @@ static void expect_single(const struct dk_context *context, const struct dk_acti
 static void test_context_with_every_field(void **state) {
     (void)state;
     static const uint8_t subject[] = {1, 0, 1, 2, 0, 'C', 'N', 1, 0, 'a', 0, 0, 0, 0};
-    uint8_t certificate[8 + 8 + 32 + 2 + 2] = {10, 0, 0, 0, 0, 0, 0, 0, 20};
-    certificate[48] = 2;
-    certificate[50] = 0x0a;
-    certificate[51] = 0x1b;
     struct dk_context context;
     begin_context(1800000000);
+    add_certificate(DK_FIELD_LOCAL_CERTIFICATE, 0x0a);
     add_field(DK_FIELD_CLUSTER_ID, "c\"1");
     add_field(DK_FIELD_PRINCIPAL_TYPE, "User");
     add_field(DK_FIELD_PRINCIPAL_NAME, "CN=alice\n");
     add_bytes_field(DK_FIELD_SUBJECT, subject, sizeof(subject));
-    add_bytes_field(DK_FIELD_CERTIFICATE, certificate, sizeof(certificate));
+    add_certificate(DK_FIELD_CERTIFICATE, 0x0a);
     add_field(DK_FIELD_LISTENER, "CLIENT");
     add_bytes_field(DK_FIELD_FORWARDED, "\1", 1);
     add_field(DK_FIELD_PROTOCOL, "SSL");
@@ -184,6 +194,55 @@ static void test_context_fields_are_required_ordered_and_known(void **state) {
     begin_context(0);
     add_field(0, "");
     expect_context(DK_ERR_MALFORMED);
+}
+
+static void test_the_local_certificate_stands_first_and_is_the_one_that_is_sent(void **state) {
+    (void)state;
+    begin_context(0);
+    add_certificate(DK_FIELD_LOCAL_CERTIFICATE, 1);
+    add_alice();
+    expect_context(DK_OK);
+    size_t without = record.len;
+    add_certificate(DK_FIELD_CERTIFICATE, 1);
+    expect_context(DK_OK);
+    record.len = without;
+    add_certificate(DK_FIELD_CERTIFICATE, 2);
+    expect_context(DK_ERR_MALFORMED);
+    record.len = without;
+    add_certificate(DK_FIELD_LOCAL_CERTIFICATE, 1);
+    expect_context(DK_ERR_MALFORMED);
+    begin_alice();
+    add_certificate(DK_FIELD_CERTIFICATE, 1);
+    expect_context(DK_ERR_MALFORMED);
+    begin_context(0);
+    add_bytes_field(DK_FIELD_LOCAL_CERTIFICATE, "no record", 9);
+    add_alice();
+    expect_context(DK_ERR_MALFORMED);
+}
+
+static bool is_principal(const char *type, const char *name, const char *principal) {
+    struct dk_context context;
+    begin_context(0);
+    add_field(DK_FIELD_CLUSTER_ID, "c1");
+    add_field(DK_FIELD_PRINCIPAL_TYPE, type);
+    add_field(DK_FIELD_PRINCIPAL_NAME, name);
+    assert_int_equal(dk_context_parse(view(), &context), DK_OK);
+    return dk_context_is_principal(&context, dk_bytes_of(principal));
+}
+
+static void test_a_principal_is_split_at_its_first_colon(void **state) {
+    (void)state;
+    assert_true(is_principal("User", "alice", "User:alice"));
+    assert_true(is_principal("User", "CN=a:b", "User:CN=a:b"));
+    assert_true(is_principal("User", "", "User:"));
+    assert_false(is_principal("User:CN=a", "b", "User:CN=a:b"));
+    assert_false(is_principal("User:b", "b", "User:b:b"));
+    assert_false(is_principal("User", "alice", "User:Alice"));
+    assert_false(is_principal("User", "alice", "user:alice"));
+    assert_false(is_principal("User", "alice", "User:alice "));
+    assert_false(is_principal("User", "alice", "User:alic"));
+    assert_false(is_principal("User", "alice", "alice"));
+    assert_false(is_principal("User", "alice", ""));
 }
 
 static void test_listener_and_forwarded_belong_together(void **state) {
@@ -384,6 +443,25 @@ static void test_key_covers_what_is_sent_and_nothing_else(void **state) {
     assert_false(same(empty, key_of_record(asker, view(), 1)));
 }
 
+static void test_certificates_that_are_not_sent_share_keys(void **state) {
+    (void)state;
+    static uint8_t contexts[3][256];
+    struct dk_bytes views[3];
+    for (uint8_t i = 0; i < 3; i++) {
+        begin_context(i);
+        if (i > 0) {
+            add_certificate(DK_FIELD_LOCAL_CERTIFICATE, i);
+        }
+        add_alice();
+        memcpy(contexts[i], record.bytes, record.len);
+        views[i] = (struct dk_bytes){contexts[i], record.len};
+    }
+    begin_action(true, "orders", 6);
+    struct dk_hash128 without = key_of_record(views[0], view(), 1);
+    assert_true(same(without, key_of_record(views[1], view(), 1)));
+    assert_true(same(without, key_of_record(views[2], view(), 1)));
+}
+
 /* What moves a byte from one field into the next must not give the same key. */
 static void test_fields_do_not_run_together(void **state) {
     (void)state;
@@ -428,6 +506,8 @@ int main(void) {
         cmocka_unit_test(test_context_with_every_field),
         cmocka_unit_test(test_smallest_context_and_empty_name),
         cmocka_unit_test(test_context_fields_are_required_ordered_and_known),
+        cmocka_unit_test(test_the_local_certificate_stands_first_and_is_the_one_that_is_sent),
+        cmocka_unit_test(test_a_principal_is_split_at_its_first_colon),
         cmocka_unit_test(test_listener_and_forwarded_belong_together),
         cmocka_unit_test(test_context_values_are_checked),
         cmocka_unit_test(test_context_has_no_slack),
@@ -437,6 +517,7 @@ int main(void) {
         cmocka_unit_test(test_action_header_is_strict),
         cmocka_unit_test(test_names_are_utf8_and_capped),
         cmocka_unit_test(test_key_covers_what_is_sent_and_nothing_else),
+        cmocka_unit_test(test_certificates_that_are_not_sent_share_keys),
         cmocka_unit_test(test_fields_do_not_run_together),
         cmocka_unit_test(test_code_names_are_kafkas_and_differ),
     };

@@ -38,8 +38,8 @@ typedef uint8_t dk_answer;
 
 /**
  * `config` is taken over (moved), also on failure. Reads the files that the settings name, and
- * allocates all memory that there will be, save what a call needs while it waits. `why` names the
- * setting for DK_ERR_CONFIG. On failure `*out` is NULL.
+ * allocates all memory that there will be, save what a call needs while it waits, and later deny
+ * lists. `why` names the setting for DK_ERR_CONFIG. On failure `*out` is NULL.
  */
 DK_WARN_UNUSED enum dk_error dk_authorizer_new(struct dk_config *config, struct dk_authorizer **out,
                                                struct dk_error_text *why);
@@ -51,7 +51,7 @@ const struct dk_config *dk_authorizer_config(const struct dk_authorizer *authori
 void dk_authorizer_run(struct dk_authorizer *authorizer);
 /**
  * The scribe's body, one round: log lines as dk_log_drain gives them; between rounds it looks
- * after files (the token). Returns 0 after `timeout_ms` without lines.
+ * after files (deny list, flush file, token). Returns 0 after `timeout_ms` without lines.
  */
 size_t dk_authorizer_drain(struct dk_authorizer *authorizer, uint8_t *out, size_t capacity,
                            int timeout_ms);
@@ -70,11 +70,12 @@ DK_WARN_UNUSED enum dk_error dk_authorizer_register(struct dk_authorizer *author
 
 /**
  * Wait-free. `request`: up to DK_PROBE_MAX actions; `answers` has room for as many. DK_OK, or
- * DK_ERR_STALE (register and try again), DK_ERR_MALFORMED, DK_ERR_TOO_LARGE (too many actions),
- * DK_ERR_CLOSED: then `out` is all 0, `answers` is not to be read, every action is to be denied.
+ * DK_ERR_STALE (register and try again: the handle is unknown, or older than the deny list),
+ * DK_ERR_MALFORMED, DK_ERR_TOO_LARGE (too many actions), DK_ERR_CLOSED: then `out` is all 0,
+ * `answers` is not to be read, every action is to be denied.
  *
  * What is not a miss is final and counted; misses are counted by dk_authorizer_authorize, which is
- * to be asked for those alone.
+ * to be asked for those alone. Where an entry of the deny list fits the context, all are misses.
  */
 DK_WARN_UNUSED enum dk_error dk_authorizer_probe(struct dk_authorizer *authorizer, uint64_t handle,
                                                  struct dk_bytes request, dk_answer *answers,

@@ -29,6 +29,8 @@ bool dk_bytes_equal(struct dk_bytes a, struct dk_bytes b);
 
 /** True if the bytes are well-formed UTF-8 (RFC 3629: no overlong forms, no surrogates). */
 bool dk_bytes_is_utf8(struct dk_bytes text);
+/** How many bytes at the front of `text` are. */
+size_t dk_bytes_utf8_front(struct dk_bytes text);
 
 /**
  * A growing byte buffer with a hard cap. It fails once and stays failed: callers write everything

@@ -60,6 +60,8 @@ struct dk_config {
     uint32_t on_unavailable;  /**< of enum dk_on_unavailable */
     int64_t stale_max_ms;
     int64_t fetch_pause_ms;
+    char *deny_file;
+    char *flush_file;
     char *library_path; /**< read by the Java side before this library is there */
     char **super_users; /**< "User:CN=broker,O=Org", trimmed; Kafka's own super.users */
     size_t super_user_count;
@@ -94,6 +96,8 @@ enum dk_config_file {
     DK_FILE_CA,
     DK_FILE_CERTIFICATE,
     DK_FILE_KEY,
+    DK_FILE_DENY,
+    DK_FILE_FLUSH, /**< may be missing or empty: it speaks by changing */
     DK_FILE_COUNT,
 };
 
@@ -102,12 +106,16 @@ enum dk_config_file {
 
 /**
  * Reads a file whole into `out`, which is initialised here; empty where the setting is empty.
- * Blocks: not for the I/O thread. DK_ERR_CONFIG if it cannot be read, is empty or too large; then
- * `out` is cleaned up and `why` names the setting, the file and the cause.
+ * Blocks: not for the I/O thread. DK_ERR_CONFIG if it cannot be read, is empty or too large (but
+ * see DK_FILE_FLUSH); then `out` is cleaned up and `why` names the setting, the file and the cause.
  */
 DK_WARN_UNUSED enum dk_error dk_config_read_file(const struct dk_config *config,
                                                  enum dk_config_file file, struct dk_writer *out,
                                                  struct dk_error_text *why);
+
+/** For a file whose content is wrong: puts setting and file before the `cause`. DK_ERR_CONFIG. */
+enum dk_error dk_config_fail_file(const struct dk_config *config, enum dk_config_file file,
+                                  const char *cause, struct dk_error_text *why);
 
 /** docs/configuration.md, whole. */
 void dk_config_write_markdown(struct dk_writer *out);

@@ -17,10 +17,15 @@ struct dk_context_table;
 
 #define DK_CONTEXT_TABLE_SLOTS 65536u
 
+/** A memo's hash state has taken in less than this; no context is so long. */
+#define DK_CONTEXT_MEMO_LEN_END (UINT64_C(1) << 24)
+
 /** What the hit path must know of a context. */
 struct dk_context_memo {
     struct dk_keyed_hash begun;
-    int64_t not_after_s; /**< 0: none */
+    int64_t not_after_s;      /**< 0: none */
+    uint32_t deny_generation; /**< of the deny list that `may_be_denied` is about */
+    bool may_be_denied;       /**< an entry of that list fits the context, maybe not each action */
     bool super_user;
 };
 

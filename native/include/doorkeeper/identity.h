@@ -62,4 +62,11 @@ DK_WARN_UNUSED enum dk_error dk_subject_write_json(struct dk_bytes record, struc
 DK_WARN_UNUSED enum dk_error dk_certificate_write_json(struct dk_bytes record,
                                                        struct dk_writer *out);
 
+/** What tells one certificate from all others, and from those of its issuer. Views. */
+struct dk_certificate_id {
+    struct dk_bytes sha256, serial;
+};
+/** `record`: a certificate record that dk_certificate_write_json takes. */
+struct dk_certificate_id dk_certificate_id_of(struct dk_bytes record);
+
 #endif

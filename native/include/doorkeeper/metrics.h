@@ -2,7 +2,8 @@
 /**
  * @file metrics.h
  * Counters. Adding is wait-free on any thread (spread over padded shards); reading adds the shards
- * up and may miss additions that are under way.
+ * up and may miss additions that are under way. LOG_DROPPED and the gauge DENY_ENTRIES are not kept
+ * here: dk_authorizer_metric knows them.
  */
 #ifndef DOORKEEPER_METRICS_H
 #define DOORKEEPER_METRICS_H
@@ -34,7 +35,8 @@
     X(UNREACHABLE, "unreachable-decisions", "decisions put into the cache before an epoch ended")  \
     X(OPA_MICROS, "opa-time-us", "microseconds spent waiting for OPA's answers, summed")           \
     X(BREAKER, "breaker", "circuit breaker now: 0 closed, 1 half-open, 2 open")                    \
-    X(LOG_DROPPED, "log-dropped", "log lines lost to a full ring")
+    X(LOG_DROPPED, "log-dropped", "log lines lost to a full ring")                                 \
+    X(DENY_ENTRIES, "deny-entries", "entries of the deny list that are in force now")
 
 enum dk_metric {
 #define DK_METRIC_ENUM(constant, name, help) DK_METRIC_##constant,

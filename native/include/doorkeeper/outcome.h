@@ -16,7 +16,7 @@ enum dk_outcome {
 /** Where an outcome came from. */
 enum dk_source {
     DK_SOURCE_NONE = 0, /**< nobody was asked: bad input, queue full, breaker open */
-    DK_SOURCE_RULE = 1, /**< a local rule: super user, expired certificate */
+    DK_SOURCE_RULE = 1, /**< a local rule: deny list, expired certificate, super user */
     DK_SOURCE_CACHE = 2,
     DK_SOURCE_OPA = 3,
     DK_SOURCE_STALE = 4, /**< the last known allow, past its TTL, because there was no answer */

@@ -11,9 +11,11 @@
  *     i64 not_after_s   the certificate's end, 0 for none, never negative: a local rule, neither
  *                       hashed nor sent
  *     then fields in ascending order of tag: u8 tag, u8 0, u16 0, u32 length, the bytes
- * Which fields there are is the operator's choice (doorkeeper.question.fields); the fields below
- * up to DK_FIELD_PRINCIPAL_NAME always are. There is one way to write a context: repeated,
- * unordered and unknown tags are refused.
+ * DK_FIELD_LOCAL_CERTIFICATE, which stands first, is for local rules too: neither hashed nor sent.
+ * It is there if the principal has a certificate. The next three always are; which others there
+ * are is the operator's choice (doorkeeper.question.fields). There is one way to write a context:
+ * repeated, unordered and unknown tags are refused, and so is a DK_FIELD_CERTIFICATE that is not
+ * the local one.
  *
  * Request record: one or more actions, each
  *     u32 reference_count, u8 flags (enum dk_action_flag), u8 0, u16 0      neither hashed nor sent
@@ -32,6 +34,7 @@
 #include "doorkeeper/keyed_hash.h"
 
 enum dk_field {
+    DK_FIELD_LOCAL_CERTIFICATE = 0, /**< as DK_FIELD_CERTIFICATE, for the deny list */
     DK_FIELD_CLUSTER_ID = 1,
     DK_FIELD_PRINCIPAL_TYPE = 2,
     DK_FIELD_PRINCIPAL_NAME = 3,
@@ -82,6 +85,10 @@ DK_WARN_UNUSED enum dk_error dk_action_parse_fast(struct dk_bytes *rest, struct 
 
 /** The part of a parsed context that belongs to the key: contexts ask the same if it is equal. */
 struct dk_bytes dk_context_hashed(const struct dk_context *context);
+
+/** Whether `principal`, as "Type:name", is the context's. Split at the first colon, so that none
+ *  inside a principal's type can move the border. */
+bool dk_context_is_principal(const struct dk_context *context, struct dk_bytes principal);
 
 /** State after the context; dk_question_key adds an action and the epoch. Wait-free. */
 void dk_question_begin(const struct dk_hash_key *key, const struct dk_context *context,

@@ -10,7 +10,7 @@ import org.apache.kafka.server.authorizer.AuthorizableRequestContext;
 
 /**
  * Writes context records (question.h): who asks, and from where, with exactly the fields that the
- * operator chose. Immutable; any thread.
+ * operator chose, and the certificate for the core's own rules. Immutable; any thread.
  */
 final class ContextEncoder {
     /** Groups of fields, as enum dk_field_group of config.h. */
@@ -23,6 +23,7 @@ final class ContextEncoder {
     static final int GROUP_API = 1 << 6;
 
     /** Tags of fields, as enum dk_field of question.h. */
+    private static final int LOCAL_CERTIFICATE = 0;
     private static final int CLUSTER_ID = 1;
     private static final int PRINCIPAL_TYPE = 2;
     private static final int PRINCIPAL_NAME = 3;
@@ -68,6 +69,7 @@ final class ContextEncoder {
 
     private void putCertificate(Fields fields, DoorkeeperPrincipal principal) {
         fields.notAfterSeconds = principal.notAfterSeconds();
+        fields.put(LOCAL_CERTIFICATE, principal.certificateRecord());
         if (has(GROUP_SUBJECT)) {
             fields.put(SUBJECT, principal.subjectRecord());
         }

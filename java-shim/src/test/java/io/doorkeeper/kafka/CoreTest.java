@@ -162,6 +162,7 @@ class CoreTest {
         "doorkeeper.question.fields,  'subject,shoe_size'",
         "doorkeeper.opa.token.file,   /nonexistent/token",
         "doorkeeper.opa.ca.file,      /nonexistent/ca.pem",
+        "doorkeeper.deny.file,        /nonexistent/deny.json",
     })
     void aWrongValueIsAnErrorThatNamesTheSetting(String key, String value) {
         String text = refused(key, value).getMessage();
