@@ -4,16 +4,20 @@
 import pytest
 
 from harness.clients import Client
-from harness.kafka import Cluster, Settings
+from harness.kafka import DOORKEEPER, Cluster, Settings
 from harness.opa import Opa
 from harness.pki import Pki
 
-TOPICS = ["orders", "secrets", "closed"]
+LONGEST_NAME = "n" * 249
+TOPICS = ["orders", "secrets", "closed", "copies", "tools", LONGEST_NAME]
 GRANTS = {
     "topics": {
-        "orders": {"read": ["alice", "bob"], "write": ["alice"]},
+        "orders": {"read": ["alice", "bob", "ivan"], "write": ["alice", "ivan"]},
         "closed": {"read": ["alice"], "write": ["alice"]},
         "secrets": {},
+        "copies": {"read": ["alice"], "write": ["alice"]},
+        "tools": {"read": ["julia"], "write": ["julia"]},
+        LONGEST_NAME: {"write": ["nora"]},
         "made-by-alice": {"create": ["alice"]},
     },
     "cluster": {"kafka-cluster": {}},
@@ -30,8 +34,8 @@ def new_opa(tmp_path_factory):
     """Makes OPAs, not started, and ends them."""
     made = []
 
-    def make():
-        made.append(Opa(tmp_path_factory.mktemp("opa")))
+    def make(kind=Opa, *arguments):
+        made.append(kind(tmp_path_factory.mktemp("opa"), *arguments))
         return made[-1]
 
     yield make
@@ -41,7 +45,8 @@ def new_opa(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def new_cluster(tmp_path_factory, pki):
-    """Makes clusters, not started, and ends them."""
+    """Makes clusters, not started, and ends those that are left."""
+    assert DOORKEEPER.exists(), "./dev package builds what is tested here"
     made = []
 
     def make(opa_url, **settings):

@@ -20,8 +20,6 @@ GRANTS = {
     }
 }
 
-pytestmark = pytest.mark.smoke
-
 
 @pytest.fixture(scope="module")
 def opa(new_opa):
@@ -37,7 +35,9 @@ def cluster(new_cluster, opa):
     }
     cluster = new_cluster(opa.url, separate_controller=True, extra=settings)
     cluster.start()
-    return cluster
+    yield cluster
+    cluster.stop()
+    opa.stop()
 
 
 @pytest.fixture
@@ -77,13 +77,15 @@ def test_an_opa_without_its_bundle_lets_nobody_in(cluster, opa, alice):
     assert alice.produce("orders", b"x") == DENIED
 
 
-def test_when_the_bundle_comes_its_grants_hold(opa, alice):
+def test_when_the_bundle_comes_its_grants_hold(cluster, opa, alice):
     opa.publish("first", GRANTS)
     wait_until("alice may write", lambda: is_granted(alice, "orders"))
+    ready = f"OPA at {opa.url} is ready"
+    wait_until("the controller knows it, too", lambda: ready in cluster.controller.log_text())
 
 
 def test_a_topic_is_created_where_the_controller_allows_it(cluster, alice, pki):
-    assert alice.create_topic("made-by-alice") is None
+    assert alice.create_topic("made-by-alice") is None, cluster.controller.audit_lines()[-5:]
     line = cluster.controller.wait_for_audit_line("User:alice", "TOPIC:LITERAL:made-by-alice")
     assert "is Allowed operation = CREATE" in line and "outcome = ALLOW" in line
     assert alice.create_topic("not-granted") == DENIED

@@ -21,11 +21,14 @@ _QUIET.propagate = False
 
 
 class Client:
-    """One identity at one cluster. Each method opens a connection of its own."""
+    """One identity at one cluster. Each method opens a connection of its own.
 
-    def __init__(self, cluster, identity):
-        self.name = identity.name
-        self._settings = cluster.client_settings(identity)
+    Without an identity it shows no certificate; `port` is another listener's.
+    """
+
+    def __init__(self, cluster, identity, port=None):
+        self.name = "nobody" if identity is None else identity.name
+        self._settings = cluster.client_settings(identity, port)
 
     def admin(self) -> AdminClient:
         return AdminClient(self._settings, logger=_QUIET)
@@ -36,9 +39,14 @@ class Client:
 
     def create_topic(self, name, partitions=1):
         """Returns the error's name, None for none."""
+        return self.create_topics([name], partitions)
+
+    def create_topics(self, names, partitions=1):
+        """The same, of the first error."""
         admin = self.admin()  # ends what it began when it goes
-        future = admin.create_topics([NewTopic(name, partitions, 1)])[name]
-        return _error_of(lambda: future.result(SECONDS))
+        futures = admin.create_topics([NewTopic(name, partitions, 1) for name in names])
+        errors = [_error_of(lambda: future.result(SECONDS)) for future in futures.values()]
+        return next(filter(None, errors), None)
 
     def producer(self, **settings) -> Producer:
         return Producer(self._settings | settings, logger=_QUIET)

@@ -4,6 +4,7 @@
 import http.client
 import json
 import threading
+import time
 from contextlib import closing
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -65,21 +66,24 @@ FAULTS = {
 
 
 class FaultProxy:
-    """Passes everything on to OPA while `fault` is None."""
+    """Passes everything on to OPA while `fault` is None, after `delay_seconds`."""
 
     def __init__(self, opa):
         self.fault = None
+        self.delay_seconds = 0
         self.released = threading.Event()
         proxy = self
 
         class Handler(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
+            disable_nagle_algorithm = True
 
             def do_POST(self):  # the name that the library wants
                 self.proxy = proxy
                 question = self.rfile.read(int(self.headers["Content-Length"]))
                 fault = proxy.fault
                 if fault is None:
+                    time.sleep(proxy.delay_seconds)
                     self._pass_on(question)
                 else:
                     self.close_connection = True

@@ -3,20 +3,29 @@
 
 import re
 
-AUTHORIZER = "MonitorableDoorkeeperAuthorizer"
-OBJECT = (
-    f"kafka.server:type=plugins,config=authorizer.class.name,class={AUTHORIZER},role=broker"
+from .kafka import JMX_TOOL
+
+OBJECTS = (
+    "kafka.server:type=plugins,config=authorizer.class.name,class=MonitorableDoorkeeperAuthorizer"
 )
 
 
 def counters(cluster):
     """By name; needs a broker with the monitorable authorizer, so Kafka 4.1."""
+    return counters_by_role(cluster)["broker"]
+
+
+def counters_by_role(cluster):
+    """Those of the broker, and in a combined node those of the controller."""
     url = f"service:jmx:rmi:///jndi/rmi://127.0.0.1:{cluster.jmx_port}/jmxrmi"
     output, status = cluster.run_tool(
-        "org.apache.kafka.tools.JmxTool",
-        *("--jmx-url", url, "--object-name", OBJECT),
+        JMX_TOOL,
+        *("--jmx-url", url, "--object-name", f"{OBJECTS},role=*"),
         *("--one-time", "--report-format", "properties"),
     )
-    found = re.findall(rf"^{re.escape(OBJECT)}:([a-z-]+)=(\d+)$", output, re.MULTILINE)
-    assert status == 0 and found, output
-    return {name: int(value) for name, value in found}
+    line = rf"^{re.escape(OBJECTS)},role=(\w+):([a-z-]+)=(\d+)$"
+    roles = {}
+    for role, name, value in re.findall(line, output, re.MULTILINE):
+        roles.setdefault(role, {})[name] = int(value)
+    assert status == 0 and roles, output
+    return roles

@@ -13,8 +13,10 @@ from .pki import MAPPING_RULES, Identity, Pki
 from .processes import Process, free_ports, is_listening, wait_until
 
 START_SECONDS = 120
-# What `./dev package` writes: one jar, the library in it.
-DOORKEEPER = REPOSITORY / "dist" / "*"
+# What `./dev package` builds: the library is in the jar, and none lies beside it.
+DOORKEEPER = REPOSITORY / "build" / "package" / "target" / "doorkeeper.jar"
+
+PRINCIPAL_BUILDER = "io.doorkeeper.kafka.DoorkeeperPrincipalBuilder"
 
 _LOGGING = """<?xml version="1.0" encoding="UTF-8"?>
 <Configuration status="WARN">
@@ -22,7 +24,7 @@ _LOGGING = """<?xml version="1.0" encoding="UTF-8"?>
     <File name="server" fileName="{directory}/server.log">
       <PatternLayout pattern="[%d] %p %c{{1}}: %m%n"/>
     </File>
-    <File name="audit" fileName="{directory}/authorizer.log">
+    <File name="audit" fileName="{audit_log}">
       <PatternLayout pattern="%p %m%n"/>
     </File>
   </Appenders>
@@ -37,8 +39,18 @@ _LOGGING = """<?xml version="1.0" encoding="UTF-8"?>
 
 
 VERSION = os.environ.get("KAFKA_VERSION", "4.3.1")
-# Authorizers have metrics from Kafka 4.1 on.
-HAS_METRICS = tuple(map(int, VERSION.split(".")[:2])) >= (4, 1)
+_VERSION = tuple(map(int, VERSION.split(".")[:2]))
+# Authorizers have metrics from Kafka 4.1 on, groups of the new protocol are on from 4.0 on.
+HAS_METRICS = _VERSION >= (4, 1)
+HAS_NEW_GROUPS = _VERSION >= (4, 0)
+# Kafka's own tools, which moved.
+ACL_COMMAND = "org.apache.kafka.tools.AclCommand"
+CONSOLE_PRODUCER = "org.apache.kafka.tools.ConsoleProducer"
+CONSOLE_CONSUMER = "org.apache.kafka.tools.consumer.ConsoleConsumer"
+JMX_TOOL = "org.apache.kafka.tools.JmxTool"
+if _VERSION < (4, 0):
+    ACL_COMMAND = "kafka.admin.AclCommand"
+    CONSOLE_PRODUCER = "kafka.tools.ConsoleProducer"
 
 
 def java(*flags, main, memory="256m"):
@@ -52,7 +64,9 @@ class Settings:
     """What differs between the nodes of the tests."""
 
     monitorable: bool = HAS_METRICS
+    principal_builder: bool = True
     separate_controller: bool = False
+    audit_log: Path | None = None  # instead of a file in the node's directory
     extra: dict = field(default_factory=dict)
 
     @property
@@ -73,7 +87,10 @@ class Node:
         self._properties = self.directory / "server.properties"
         self._properties.write_text("".join(f"{k}={v}\n" for k, v in self._settings().items()))
         self._logging = self.directory / "log4j2.xml"
-        self._logging.write_text(_LOGGING.format(directory=self.directory))
+        self._audit_log = cluster.settings.audit_log or self.directory / "authorizer.log"
+        self._logging.write_text(
+            _LOGGING.format(directory=self.directory, audit_log=self._audit_log)
+        )
 
     def _settings(self):
         cluster = self.cluster
@@ -97,7 +114,6 @@ class Node:
             "ssl.truststore.location": cluster.pki.truststore,
             "ssl.client.auth": "required",
             "ssl.principal.mapping.rules": MAPPING_RULES,
-            "principal.builder.class": "io.doorkeeper.kafka.DoorkeeperPrincipalBuilder",
             "authorizer.class.name": cluster.settings.authorizer,
             "super.users": "User:broker;User:admin",
             "doorkeeper.opa.url": cluster.opa_url,
@@ -111,6 +127,8 @@ class Node:
             "transaction.state.log.min.isr": 1,
             "group.initial.rebalance.delay.ms": 0,
         }
+        if cluster.settings.principal_builder:
+            settings["principal.builder.class"] = PRINCIPAL_BUILDER
         if advertised:
             settings["advertised.listeners"] = _addresses(advertised)
             settings["inter.broker.listener.name"] = "INTERNAL"
@@ -122,7 +140,8 @@ class Node:
         self.process = Process(self._java(main, *jmx), self.directory / "stdout.log")
 
     def format(self):
-        main = ["kafka.tools.StorageTool", "format", "-t", self.cluster.id, "-c", self._properties]
+        identity = f"--cluster-id={self.cluster.id}"  # which may begin with a dash
+        main = ["kafka.tools.StorageTool", "format", identity, "-c", self._properties]
         subprocess.run(
             [str(part) for part in self._java(main)], check=True, capture_output=True, timeout=60
         )
@@ -151,13 +170,13 @@ class Node:
         return _text(self.directory / "server.log")
 
     def audit_lines(self):
-        return _text(self.directory / "authorizer.log").splitlines()
+        return _text(self._audit_log).splitlines()
 
     def wait_for_audit_line(self, *parts):
         """The first line of the authorizer's log that holds all of these."""
         return wait_until(
             f"an audit line with {parts}",
-            lambda: next((line for line in self.audit_lines() if all(p in line for p in parts)), None),
+            lambda: next((x for x in self.audit_lines() if all(part in x for part in parts)), None),
         )
 
 
@@ -198,22 +217,25 @@ class Cluster:
     def _is_open(self):
         for node in self._nodes:
             if not node.process.is_running:
-                raise AssertionError(f"a node ended:\n{node.process.tail()}\n{node.log_text()[-4000:]}")
+                logs = f"{node.process.tail()}\n{node.log_text()[-4000:]}"
+                raise AssertionError(f"a node ended:\n{logs}")
         return is_listening(self.client_port)
 
     def stop(self):
         for node in reversed(self._nodes):
             node.stop()
 
-    def client_settings(self, identity: Identity):
-        """Of librdkafka, so of confluent-kafka and kcat."""
-        return {
-            "bootstrap.servers": self.bootstrap,
+    def client_settings(self, identity: Identity | None, port=None):
+        """Of librdkafka, so of confluent-kafka and kcat. Without an identity: no certificate."""
+        settings = {
+            "bootstrap.servers": f"localhost:{port or self.client_port}",
             "security.protocol": "ssl",
             "ssl.ca.location": str(self.pki.truststore),
-            "ssl.certificate.location": str(identity.certificate),
-            "ssl.key.location": str(identity.key),
         }
+        if identity is not None:
+            settings["ssl.certificate.location"] = str(identity.certificate)
+            settings["ssl.key.location"] = str(identity.key)
+        return settings
 
     def java_client_properties(self, identity: Identity) -> Path:
         """A file of the same for Kafka's own tools."""

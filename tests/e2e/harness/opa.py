@@ -6,12 +6,15 @@ import http.client
 import io
 import json
 import os
+import socket
+import ssl
 import tarfile
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 from . import REPOSITORY
+from .pki import ORGANISATION
 from .processes import Process, free_ports, wait_until
 
 POLICIES = REPOSITORY / "policies" / "kafka"
@@ -96,8 +99,8 @@ class Opa:
         config = self._directory / "opa.json"
         config.write_text(json.dumps(self._config()))
         command = [os.environ.get("OPA", REPOSITORY / ".dev" / "bin" / "opa"), "run", "--server"]
-        command += ["--addr", f"127.0.0.1:{self.port}", "--config-file", config]
-        command += ["--log-level", "error", "--disable-telemetry"]
+        command += ["--config-file", config, "--log-level", "error", "--disable-telemetry"]
+        command += self._arguments()
         self._process = Process(command, self._directory / "opa.log")
         wait_until(f"OPA listens ({self._process.log})", lambda: self._get("/health") == 200)
 
@@ -136,14 +139,76 @@ class Opa:
 
     def _get(self, path):
         with contextlib.suppress(OSError, http.client.HTTPException):
-            connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=2)
-            with contextlib.closing(connection):
-                connection.request("GET", path)
+            with contextlib.closing(self._connection()) as connection:
+                connection.request("GET", path, headers=self._headers)
                 return connection.getresponse().status
         return None
 
     def _ask(self, method, path):
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=2)
-        with contextlib.closing(connection):
-            connection.request(method, path)
+        with contextlib.closing(self._connection()) as connection:
+            connection.request(method, path, headers=self._headers)
             return connection.getresponse().read()
+
+    # How it listens, and how the harness gets through to it.
+
+    _headers = {}
+
+    def _arguments(self):
+        return ["--addr", f"127.0.0.1:{self.port}"]
+
+    def _connection(self):
+        return http.client.HTTPConnection("127.0.0.1", self.port, timeout=2)
+
+
+class SocketOpa(Opa):
+    """Listens on a Unix socket."""
+
+    def __init__(self, directory: Path):
+        super().__init__(directory)
+        self._socket = directory / "opa.sock"
+        self.url = f"unix:{self._socket}"
+
+    def _arguments(self):
+        return ["--addr", f"unix://{self._socket}"]
+
+    def _connection(self):
+        connection = http.client.HTTPConnection("localhost", timeout=2)
+        connection.sock = socket.socket(socket.AF_UNIX)
+        connection.sock.settimeout(2)
+        connection.sock.connect(str(self._socket))
+        return connection
+
+
+class TlsOpa(Opa):
+    """Answers who has the certificate CN=doorkeeper and knows the token, by https."""
+
+    _POLICY = """package system.authz
+default allow := false
+allow if {{
+    input.identity == "CN=doorkeeper,O={organisation}"
+    input.headers.Authorization == ["Bearer {token}"]
+}}
+"""
+
+    def __init__(self, directory: Path, pki, token):
+        super().__init__(directory)
+        self._own = pki.identity("opa")
+        self._ca = pki.truststore
+        self._client = pki.identity("doorkeeper")
+        self._headers = {"Authorization": f"Bearer {token}"}
+        self._policy = directory / "authz.rego"
+        self._policy.write_text(self._POLICY.format(organisation=ORGANISATION, token=token))
+        self.url = f"https://localhost:{self.port}"
+
+    def _arguments(self):
+        return [
+            *super()._arguments(),
+            *("--tls-cert-file", self._own.certificate, "--tls-private-key-file", self._own.key),
+            *("--tls-ca-cert-file", self._ca, "--authentication", "tls"),
+            *("--authorization", "basic", self._policy),
+        ]
+
+    def _connection(self):
+        context = ssl.create_default_context(cafile=str(self._ca))
+        context.load_cert_chain(self._client.certificate, self._client.key)
+        return http.client.HTTPSConnection("localhost", self.port, timeout=2, context=context)

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """A throw-away PKI by the openssl command: root, intermediate, brokers and clients."""
 
-import itertools
 import subprocess
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,7 +10,22 @@ ORGANISATION = "Example"
 # "CN=alice,O=Example" is User:alice; other names stay as they are.
 MAPPING_RULES = f"RULE:^CN=([^,]+),O={ORGANISATION}$/$1/,DEFAULT"
 
-_serials = itertools.count(0x1000)
+WEEK = 7 * 24 * 3600
+
+# `openssl ca`, because `openssl x509` knows whole days only.
+_CONFIG = """[ca]
+default_ca = throw_away
+[throw_away]
+database = {directory}/issued.txt
+new_certs_dir = {directory}
+rand_serial = yes
+unique_subject = no
+default_md = sha256
+policy = subject
+[subject]
+organizationName = supplied
+commonName = supplied
+"""
 
 
 def _openssl(*arguments):
@@ -34,34 +49,46 @@ class Authority:
 
     def __init__(self, directory: Path, name: str, issuer=None):
         self._directory = directory
+        self._config = directory / f"{name}.cnf"
+        self._config.write_text(_CONFIG.format(directory=directory))
+        (directory / "issued.txt").touch()
         self.key = directory / f"{name}.key"
         self.certificate = directory / f"{name}.crt"
-        self._sign(name, "CA:true", self.key, self.certificate, issuer)
+        by = issuer._flags() if issuer else ["-selfsign", "-keyfile", self.key]
+        self._sign(name, self.key, self.certificate, "basicConstraints=critical,CA:true", by, WEEK)
         self.chain = [] if issuer is None else [self.certificate, *issuer.chain]
 
-    def _sign(self, name, constraint, key, certificate, issuer, names=""):
-        extensions = self._directory / f"{name}.ext"
-        usage = "" if constraint == "CA:true" else "extendedKeyUsage=serverAuth,clientAuth\n"
-        extensions.write_text(f"basicConstraints=critical,{constraint}\n{usage}{names}")
-        request = self._directory / f"{name}.csr"
+    def _flags(self):
+        return ["-cert", self.certificate, "-keyfile", self.key]
+
+    def _sign(self, name, key, certificate, extensions, by, seconds):
+        request = key.with_suffix(".csr")
         _openssl(
             "req", "-new", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
             "-subj", f"/O={ORGANISATION}/CN={name}", "-keyout", key, "-out", request,
         )  # fmt: skip
-        by = ["-signkey", key] if issuer is None else ["-CA", issuer.certificate, "-CAkey", issuer.key]
+        file = key.with_suffix(".ext")
+        file.write_text(extensions)
+        end = time.strftime("%Y%m%d%H%M%SZ", time.gmtime(time.time() + seconds))
         _openssl(
-            "x509", "-req", "-in", request, *by, "-set_serial", next(_serials),
-            "-days", "7", "-extfile", extensions, "-out", certificate,
+            "ca", "-batch", "-notext", "-config", self._config, *by, "-in", request,
+            "-enddate", end, "-extfile", file, "-out", certificate,
         )  # fmt: skip
 
-    def issue(self, name, san="DNS:localhost,IP:127.0.0.1") -> Identity:
-        key = self._directory / f"{name}.key"
-        leaf = self._directory / f"{name}.leaf.crt"
-        names = f"subjectAltName={san}\n" if san else ""
-        self._sign(name, "CA:false", key, leaf, self, names)
-        certificate = self._directory / f"{name}.crt"
+    def issue(self, name, seconds=WEEK) -> Identity:
+        """The certificate CN=name, which ends so many seconds from now."""
+        stem = name if seconds == WEEK else f"{name}-{seconds}-s"
+        key = self._directory / f"{stem}.key"
+        leaf = self._directory / f"{stem}.leaf.crt"
+        extensions = (
+            "basicConstraints=critical,CA:false\n"
+            "extendedKeyUsage=serverAuth,clientAuth\n"
+            "subjectAltName=DNS:localhost,IP:127.0.0.1\n"
+        )
+        self._sign(name, key, leaf, extensions, self._flags(), seconds)
+        certificate = self._directory / f"{stem}.crt"
         certificate.write_text("".join(file.read_text() for file in [leaf, *self.chain]))
-        keystore = self._directory / f"{name}.pem"
+        keystore = self._directory / f"{stem}.pem"
         keystore.write_text(key.read_text() + certificate.read_text())
         keystore.chmod(0o600)
         return Identity(name, key, certificate, keystore)
