@@ -9,14 +9,14 @@ import signal
 import sys
 import tempfile
 import time
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests" / "e2e"))
 
 from harness.clients import Client, tls_refusal  # noqa: E402
 from harness.jmx import counters  # noqa: E402
-from harness.kafka import VERSION, Cluster  # noqa: E402
+from harness.kafka import HAS_METRICS, VERSION, Cluster  # noqa: E402
 from harness.opa import Opa  # noqa: E402
 from harness.pki import Pki  # noqa: E402
 from harness.processes import wait_until  # noqa: E402
@@ -47,13 +47,13 @@ class Walk:
         self.surprises = 0
 
     def step(self, title):
-        print(f"\n{paint('1', title)}", flush=True)
+        print(f"\n{paint('1', title)}")
         self._read = len(self._cluster.broker.audit_lines())
 
     def expect(self, what, actual, expected):
         good = actual == expected
         mark = paint("32", "as expected") if good else paint("31", f"expected {expected}")
-        print(f"  {what}: {paint('1', show(actual))}  ({mark})", flush=True)
+        print(f"  {what}: {paint('1', show(actual))}  ({mark})")
         self.surprises += not good
 
     def why(self, who, *operations):
@@ -68,7 +68,6 @@ class Walk:
             if line not in shown:
                 shown.add(line)
                 print(f"    {line}, revision {found['revision']}")
-        sys.stdout.flush()
 
     def sources(self, who, *operations):
         return ", ".join({found["source"] for found in self._lines(who, operations)})
@@ -128,8 +127,9 @@ def walk(cluster, opa, pki):
     story.why("bob", "WRITE")
     print(f"    {time.monotonic() - began:.1f} s after the bundle was published")
 
-    story.step("the core's counters")
-    print_counters(counters(cluster))
+    if HAS_METRICS:
+        story.step("the core's counters")
+        print_counters(counters(cluster))
     return story.surprises
 
 
@@ -147,9 +147,10 @@ def keep(cluster, pki):
     settings = cluster.client_settings(pki.identity("alice"))
     bootstrap = settings.pop("bootstrap.servers")
     options = " ".join(f"-X {shlex.quote(f'{k}={v}')}" for k, v in settings.items())
-    print(f"\nThe broker is still there; as alice:\n\n  kcat -b {bootstrap} {options} -L\n")
-    print("Ctrl-C ends it.", flush=True)
-    signal.pause()
+    with suppress(KeyboardInterrupt):
+        print(f"\nThe broker is still there; as alice:\n\n  kcat -b {bootstrap} {options} -L\n")
+        print("Ctrl-C ends it.")
+        signal.pause()
 
 
 def run(arguments):
@@ -177,6 +178,7 @@ def main():
     parser = argparse.ArgumentParser(prog="./dev demo", description=__doc__)
     parser.add_argument("--keep", action="store_true", help="leave broker and OPA running")
     arguments = parser.parse_args()
+    sys.stdout.reconfigure(line_buffering=True)  # piped, too, one sees where it is
     for ending in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(ending, lambda number, _: sys.exit(128 + number))
     try:

@@ -22,8 +22,8 @@ TOPICS = 1000
 APPS = 100
 CONNECTIONS = 8  # of the flood; a broker has as many request threads
 NAMES_AT_ONCE = 1000
-# OPA then answers 400 questions a second. What one client may have in the queue takes longer than
-# the deadline, and the flood asks for much more.
+# While OPA is slow it answers 400 questions a second. What one client may have in the queue then
+# takes longer than the deadline, and the flood asks for much more.
 SETTINGS = {
     "doorkeeper.deadline.ms": 1000,
     "doorkeeper.queue.entries": 4096,
@@ -31,7 +31,9 @@ SETTINGS = {
     "doorkeeper.opa.batch.max": 20,
 }
 OPA_SECONDS = 0.05
-# For what takes milliseconds: nobody waits for the log, nobody for the flood's questions.
+# What is refused comes back at once; it is the broker that is to be busy, not this process.
+PAUSE_SECONDS = 0.1
+# For what takes milliseconds when nobody waits for the log.
 PROMPT_SECONDS = 5
 
 
@@ -143,7 +145,7 @@ class Flood:
             thread.join(2 * SECONDS)
 
     def _run(self, admin, connection):
-        while not self._ended.is_set():
+        while not self._ended.wait(PAUSE_SECONDS):
             first = self._asked[connection]
             names = [f"flood-{connection}-{n}" for n in range(first, first + NAMES_AT_ONCE)]
             described = admin.describe_topics(TopicCollection(names))
@@ -162,10 +164,8 @@ def test_a_flood_of_one_client_leaves_others_their_answers(cluster, pki, app, sl
     with Flood(Client(cluster, pki.identity("mallory"))) as flood:
         wait_until("the flood is under way", lambda: flood.asked >= CONNECTIONS * NAMES_AT_ONCE)
         before = flood.asked
-        for number in range(20, 30):
-            began = time.monotonic()
+        for number in range(20, 26):
             assert app(number).produce(topic(number), b"x") is None, "a cold question"
-            print(number, flood.asked, time.monotonic() - began)
         assert flood.asked > before, "it went on meanwhile"
 
 

@@ -18,13 +18,10 @@ SECONDS = 60
         "doorkeeper.cache.ttl.allowed.ms: there is no such setting;"
         " did you mean doorkeeper.cache.ttl.allow.ms?",
     ),
-    (
-        "doorkeeper.library.path", NO_LIBRARY,
-        f"{NO_LIBRARY} could not be loaded: {NO_LIBRARY}: {NO_LIBRARY}: invalid ELF header",
-    ),
-])  # fmt: skip
+    ("doorkeeper.library.path", NO_LIBRARY, f"{NO_LIBRARY} could not be loaded: "),
+], ids=["a wrong value", "an unknown key", "no library"])  # fmt: skip
 def test_a_wrong_setting_ends_the_broker(key, value, message, new_cluster):
     cluster = new_cluster(NO_OPA, extra={key: value})
     cluster.start(wait=False)
     assert cluster.broker.process.wait(SECONDS) != 0
-    assert f"ConfigException: {message}\n" in cluster.broker.log_text()
+    assert f"ConfigException: {message}" in cluster.broker.log_text()

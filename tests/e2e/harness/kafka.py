@@ -179,7 +179,7 @@ class Node:
         """The first line of the authorizer's log that holds all of these."""
         return wait_until(
             f"an audit line with {parts}",
-            lambda: next((line for line in self.audit_lines() if all(p in line for p in parts)), None),
+            lambda: next((x for x in self.audit_lines() if all(part in x for part in parts)), None),
         )
 
 
@@ -220,7 +220,8 @@ class Cluster:
     def _is_open(self):
         for node in self._nodes:
             if not node.process.is_running:
-                raise AssertionError(f"a node ended:\n{node.process.tail()}\n{node.log_text()[-4000:]}")
+                logs = f"{node.process.tail()}\n{node.log_text()[-4000:]}"
+                raise AssertionError(f"a node ended:\n{logs}")
         return is_listening(self.client_port)
 
     def stop(self):
