@@ -111,25 +111,18 @@ static void remove_last_slashes(char *url) {
     }
 }
 
-/* `url` is taken over. */
-static enum dk_error add_server(struct dk_http *http, char *url, struct dk_error_text *why) {
-    if (url == NULL) {
-        return out_of_memory(why);
-    }
-    if (http->server_count == DK_HTTP_SERVERS_MAX) {
-        free(url);
-        return dk_fail(why, DK_ERR_CONFIG, "more than %u URLs", DK_HTTP_SERVERS_MAX);
-    }
-    struct server *server = &http->servers[http->server_count++];
-    server->url = url;
-    enum dk_error error = check_url(url, why);
+static enum dk_error init_server(struct server *server, struct dk_error_text *why) {
+    enum dk_error error = check_url(server->url, why);
     if (error != DK_OK) {
         return error;
     }
-    bool is_socket = starts_with(url, UNIX_PREFIX);
-    server->socket_path = is_socket ? strdup(url + strlen(UNIX_PREFIX)) : NULL;
-    server->base_url = strdup(is_socket ? "http://localhost" : url);
-    if (server->base_url == NULL || (is_socket && server->socket_path == NULL)) {
+    if (starts_with(server->url, UNIX_PREFIX)) {
+        server->socket_path = strdup(server->url + strlen(UNIX_PREFIX));
+        server->base_url = strdup("http://localhost");
+        return server->socket_path != NULL && server->base_url != NULL ? DK_OK : out_of_memory(why);
+    }
+    server->base_url = strdup(server->url);
+    if (server->base_url == NULL) {
         return out_of_memory(why);
     }
     remove_last_slashes(server->base_url);
@@ -137,13 +130,19 @@ static enum dk_error add_server(struct dk_http *http, char *url, struct dk_error
 }
 
 static enum dk_error take_urls(struct dk_http *http, const char *urls, struct dk_error_text *why) {
-    enum dk_error error = DK_OK;
-    do {
+    for (;;) {
         size_t len = strcspn(urls, ",");
-        error = add_server(http, strndup(urls, len), why);
-        urls += len;
-    } while (error == DK_OK && *urls++ == ',');
-    return error;
+        if (http->server_count == DK_HTTP_SERVERS_MAX) {
+            return dk_fail(why, DK_ERR_CONFIG, "more than %u URLs", DK_HTTP_SERVERS_MAX);
+        }
+        struct server *server = &http->servers[http->server_count++];
+        server->url = strndup(urls, len);
+        enum dk_error error = server->url != NULL ? init_server(server, why) : out_of_memory(why);
+        if (error != DK_OK || urls[len] == '\0') {
+            return error;
+        }
+        urls += len + 1;
+    }
 }
 
 /* No prompt on the broker's terminal for a key that is locked. */

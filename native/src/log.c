@@ -42,6 +42,7 @@ struct dk_log {
     _Alignas(64) _Atomic uint64_t dropped;
     uint64_t tail;         /* scribe only */
     uint64_t told_dropped; /* scribe only */
+    int64_t next_told_ms;  /* scribe only */
     pthread_mutex_t lock;  /* for `closed`, and for the condition to wait on */
     pthread_cond_t on_close;
     bool closed;
@@ -194,7 +195,8 @@ static size_t put_line(uint8_t *out, uint8_t target, uint8_t level, const char *
 
 static size_t tell_dropped(struct dk_log *log, uint8_t *out, size_t capacity) {
     uint64_t dropped = dk_log_dropped(log);
-    if (dropped == log->told_dropped) {
+    int64_t now_ms = dk_clock_ms();
+    if (dropped == log->told_dropped || now_ms < log->next_told_ms) {
         return 0;
     }
     char text[80];
@@ -204,6 +206,7 @@ static size_t tell_dropped(struct dk_log *log, uint8_t *out, size_t capacity) {
         return 0;
     }
     log->told_dropped = dropped;
+    log->next_told_ms = now_ms + DK_LOG_LIMIT_MS;
     return put_line(out, DK_LOG_CORE, DK_LOG_WARN, text, (size_t)len);
 }
 

@@ -48,6 +48,8 @@ static void start(struct pair *pair, const char *const *settings) {
     rig_start(&pair->rig, urls, settings);
     assert_true(dk_resolver_wait_ready(pair->rig.resolver, LONG_MS));
     WAIT_UNTIL(fake_opa_polls(pair->rig.opa) > 0 && fake_opa_polls(pair->other) > 0);
+    /* What is asked before the first revision is known is not kept. */
+    WAIT_UNTIL(rig_has_revision(&pair->rig, "authz=r1"));
 }
 
 static void break_preferred(struct pair *pair, enum fault fault) {
