@@ -30,6 +30,7 @@ struct dk_authorizer {
     _Atomic bool stopped;        /* a flag only: it publishes nothing, so relaxed will do */
     _Atomic uint32_t audit_mask; /* likewise */
     struct dk_token_watch token; /* scribe only */
+    bool token_waits;            /* scribe only: the token in use is not yet the resolver's */
     int64_t next_look_ms;        /* scribe only */
 };
 
@@ -150,15 +151,17 @@ static void look_after_token(struct dk_authorizer *authorizer, int64_t now_ms) {
         return;
     }
     authorizer->next_look_ms = now_ms + TOKEN_LOOK_MS;
-    if (!dk_token_watch_look(&authorizer->token, authorizer->log)) {
+    authorizer->token_waits |= dk_token_watch_look(&authorizer->token, authorizer->log);
+    if (!authorizer->token_waits) {
         return;
     }
     struct dk_bytes token = dk_token_watch_token(&authorizer->token);
     if (dk_resolver_set_token(authorizer->resolver, token) == DK_OK) {
+        authorizer->token_waits = false;
         dk_log_write(authorizer->log, DK_LOG_CORE, DK_LOG_INFO, "the token for OPA was replaced");
     } else {
         dk_log_write(authorizer->log, DK_LOG_CORE, DK_LOG_ERROR,
-                     "the new token for OPA could not be taken over");
+                     "the new token for OPA could not be taken over; it is tried again");
     }
 }
 
