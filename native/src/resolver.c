@@ -187,6 +187,7 @@ void dk_resolver_destroy(struct dk_resolver *resolver) {
         return;
     }
     dk_http_destroy(resolver->http); /* ends what is under way */
+    dk_requests_give_up(resolver);
     pthread_mutex_lock(&resolver->lock);
     dk_split_end_parts(resolver, NULL, DK_UNAVAILABLE);
     dk_flights_fail_queued(&resolver->flights);
