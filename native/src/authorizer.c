@@ -35,6 +35,7 @@ struct dk_authorizer {
     _Atomic uint32_t audit_mask; /* likewise */
     /* The scribe's alone. */
     struct dk_token_watch token;
+    bool token_waits; /* the token in use is not yet the resolver's */
     struct dk_file_watch flush_file;
     struct dk_log_limit flush_limit;
     int64_t next_look_ms;
@@ -162,15 +163,17 @@ void dk_authorizer_stop(struct dk_authorizer *authorizer) {
 }
 
 static void look_after_token(struct dk_authorizer *authorizer) {
-    if (!dk_token_watch_look(&authorizer->token, authorizer->log)) {
+    authorizer->token_waits |= dk_token_watch_look(&authorizer->token, authorizer->log);
+    if (!authorizer->token_waits) {
         return;
     }
     struct dk_bytes token = dk_token_watch_token(&authorizer->token);
     if (dk_resolver_set_token(authorizer->resolver, token) == DK_OK) {
+        authorizer->token_waits = false;
         dk_log_write(authorizer->log, DK_LOG_CORE, DK_LOG_INFO, "the token for OPA was replaced");
     } else {
         dk_log_write(authorizer->log, DK_LOG_CORE, DK_LOG_ERROR,
-                     "the new token for OPA could not be taken over");
+                     "the new token for OPA could not be taken over; it is tried again");
     }
 }
 

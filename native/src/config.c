@@ -505,7 +505,11 @@ enum dk_error dk_config_parse(const struct dk_setting *settings, size_t count,
     if (why != NULL) {
         why->text[0] = '\0';
     }
-    return dk_config_parse_all(settings, count, true, out, keep_first, why);
+    enum dk_error error = dk_config_parse_all(settings, count, true, out, keep_first, why);
+    if (error != DK_OK) {
+        keep_first(why, dk_strerror(error)); /* want of memory is reported by nobody */
+    }
+    return error;
 }
 
 void dk_config_clean_up(struct dk_config *config) {

@@ -9,10 +9,14 @@
 
 #define SHOWN_PATH_MAX 200
 
+static bool has_room(const struct dk_writer *out, size_t more) {
+    return more <= out->max_len - out->len;
+}
+
 /* A buffer that grows leaves its earlier, freed pieces behind, and what was in them. */
 static void reserve_for(int file, struct dk_writer *out) {
     struct stat status;
-    if (fstat(file, &status) == 0 && status.st_size > 0) {
+    if (fstat(file, &status) == 0 && status.st_size > 0 && has_room(out, (size_t)status.st_size)) {
         dk_writer_reserve(out, (size_t)status.st_size);
     }
 }
@@ -36,7 +40,8 @@ static int read_all(const char *path, struct dk_writer *out) {
     } while (!out->failed && (len > 0 || error == EINTR));
     explicit_bzero(room, sizeof(room));
     (void)close(file);
-    return error;
+    bool no_memory = out->failed && has_room(out, len > 0 ? (size_t)len : 0);
+    return no_memory ? ENOMEM : error;
 }
 
 enum dk_error dk_file_read(const char *path, struct dk_writer *out, struct dk_error_text *why) {

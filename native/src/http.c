@@ -26,7 +26,7 @@
 #define URL_MAX 4096u
 #define UNIX_PREFIX "unix:"
 #define BEARER "Authorization: Bearer "
-#define POLL_FAILED_MS 10
+#define PAUSE_MS 10
 
 struct slot {
     CURL *easy;
@@ -42,13 +42,14 @@ struct slot {
 };
 
 struct server {
-    char *url; /* as it was given, for people */
-    char *base_url;
-    char *socket_path; /* NULL: TCP */
+    const char *url; /* for people */
+    const char *base_url;
+    const char *socket_path; /* NULL: TCP */
 };
 
 struct dk_http {
     CURLM *multi;
+    char *urls; /* what the servers point into */
     struct server servers[DK_HTTP_SERVERS_MAX];
     size_t server_count;
     struct slot *slots;
@@ -111,38 +112,37 @@ static void remove_last_slashes(char *url) {
     }
 }
 
-static enum dk_error init_server(struct server *server, struct dk_error_text *why) {
-    enum dk_error error = check_url(server->url, why);
+/* The views of a server point into `url`, which is cut to size. */
+static enum dk_error init_server(struct server *server, char *url, struct dk_error_text *why) {
+    enum dk_error error = check_url(url, why);
     if (error != DK_OK) {
         return error;
     }
-    if (starts_with(server->url, UNIX_PREFIX)) {
-        server->socket_path = strdup(server->url + strlen(UNIX_PREFIX));
-        server->base_url = strdup("http://localhost");
-        return server->socket_path != NULL && server->base_url != NULL ? DK_OK : out_of_memory(why);
+    bool is_socket = starts_with(url, UNIX_PREFIX);
+    if (!is_socket) {
+        remove_last_slashes(url);
     }
-    server->base_url = strdup(server->url);
-    if (server->base_url == NULL) {
-        return out_of_memory(why);
-    }
-    remove_last_slashes(server->base_url);
+    server->url = url;
+    server->base_url = is_socket ? "http://localhost" : url;
+    server->socket_path = is_socket ? url + strlen(UNIX_PREFIX) : NULL;
     return DK_OK;
 }
 
 static enum dk_error take_urls(struct dk_http *http, const char *urls, struct dk_error_text *why) {
-    for (;;) {
-        size_t len = strcspn(urls, ",");
+    http->urls = strdup(urls);
+    if (http->urls == NULL) {
+        return out_of_memory(why);
+    }
+    enum dk_error error = DK_OK;
+    char *rest = http->urls;
+    char *url = strsep(&rest, ",");
+    for (; url != NULL && error == DK_OK; url = strsep(&rest, ",")) {
         if (http->server_count == DK_HTTP_SERVERS_MAX) {
             return dk_fail(why, DK_ERR_CONFIG, "more than %u URLs", DK_HTTP_SERVERS_MAX);
         }
-        struct server *server = &http->servers[http->server_count++];
-        server->url = strndup(urls, len);
-        enum dk_error error = server->url != NULL ? init_server(server, why) : out_of_memory(why);
-        if (error != DK_OK || urls[len] == '\0') {
-            return error;
-        }
-        urls += len + 1;
+        error = init_server(&http->servers[http->server_count++], url, why);
     }
+    return error;
 }
 
 /* No prompt on the broker's terminal for a key that is locked. */
@@ -354,7 +354,7 @@ static bool set_up_slot(struct slot *slot, struct dk_http *http,
            curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, on_body) == CURLE_OK &&
            curl_easy_setopt(easy, CURLOPT_WRITEDATA, slot) == CURLE_OK &&
            curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, slot->error) == CURLE_OK &&
-           curl_easy_setopt(easy, CURLOPT_PRIVATE, slot) == CURLE_OK && refresh_headers(slot);
+           refresh_headers(slot);
 }
 
 static void clean_up_slot(struct slot *slot) {
@@ -381,6 +381,10 @@ static enum dk_error set_up(struct dk_http *http, const struct dk_http_options *
     if (curl_multi_setopt(http->multi, CURLMOPT_MAXCONNECTS, (long)options->connections) !=
         CURLM_OK) {
         return dk_fail(why, DK_ERR_SYSTEM, "libcurl refused an option");
+    }
+    /* Without free file descriptors curl makes one all the same that nobody could wake, ever. */
+    if (!dk_http_wake(http)) {
+        return dk_fail(why, DK_ERR_SYSTEM, "libcurl has nothing to be woken by");
     }
     for (size_t i = 0; i < options->connections; i++) {
         http->slot_count++;
@@ -508,38 +512,56 @@ static void complete(struct slot *slot, CURLcode code) {
     end_request(slot, &result);
 }
 
-/* Moves what can be moved without waiting; true if a request ended. */
-static bool perform(struct dk_http *http) {
-    int running = 0;
+/* Not by CURLINFO_PRIVATE, which may fail: a request whose end is missed would never end. */
+static struct slot *find_slot_of(struct dk_http *http, const CURL *easy) {
+    size_t i = 0;
+    while (i < http->slot_count && http->slots[i].easy != easy) {
+        i++;
+    }
+    return i < http->slot_count ? &http->slots[i] : NULL;
+}
+
+/* True if a request ended. */
+static bool end_requests(struct dk_http *http) {
     int left = 0;
     bool ended = false;
-    (void)curl_multi_perform(http->multi, &running);
     for (CURLMsg *message = curl_multi_info_read(http->multi, &left); message != NULL;
          message = curl_multi_info_read(http->multi, &left)) {
-        void *slot = NULL;
-        CURLcode code = message->data.result; /* the message dies with its handle's removal */
-        if (message->msg == CURLMSG_DONE &&
-            curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, &slot) == CURLE_OK) {
-            complete(slot, code);
+        struct slot *slot = find_slot_of(http, message->easy_handle);
+        if (message->msg == CURLMSG_DONE && slot != NULL) {
+            complete(slot, message->data.result);
             ended = true;
         }
     }
     return ended;
 }
 
-void dk_http_poll(struct dk_http *http, int timeout_ms) {
-    if (perform(http)) {
-        return;
-    }
-    if (curl_multi_poll(http->multi, NULL, 0, timeout_ms, NULL) != CURLM_OK) {
-        /* Without memory it returns at once; the caller's loop must not become a busy one. */
-        (void)poll(NULL, 0, timeout_ms < POLL_FAILED_MS ? timeout_ms : POLL_FAILED_MS);
-    }
-    (void)perform(http);
+/* Moves what can be moved without waiting. */
+static bool perform(struct dk_http *http) {
+    int running = 0;
+    return curl_multi_perform(http->multi, &running) == CURLM_OK;
 }
 
-void dk_http_wake(struct dk_http *http) {
-    (void)curl_multi_wakeup(http->multi);
+static bool wait_for_network(struct dk_http *http, int timeout_ms) {
+    return curl_multi_poll(http->multi, NULL, 0, timeout_ms, NULL) == CURLM_OK;
+}
+
+void dk_http_poll(struct dk_http *http, int timeout_ms) {
+    bool performed = perform(http);
+    if (end_requests(http)) {
+        return;
+    }
+    if (!wait_for_network(http, timeout_ms) || !performed) {
+        /* Without memory curl neither waits nor gets anywhere: the caller's loop must not become a
+         * busy one. */
+        (void)poll(NULL, 0, timeout_ms < PAUSE_MS ? timeout_ms : PAUSE_MS);
+    }
+    (void)perform(http);
+    (void)end_requests(http);
+}
+
+bool dk_http_wake(struct dk_http *http) {
+    return curl_multi_wakeup(http->multi) == CURLM_OK;
 }
 
 /* ---- the token --------------------------------------------------------------------------- */
@@ -628,11 +650,7 @@ void dk_http_destroy(struct dk_http *http) {
     }
     free_token(http->token);
     pthread_mutex_destroy(&http->token_lock);
-    for (size_t i = 0; i < http->server_count; i++) {
-        free(http->servers[i].url);
-        free(http->servers[i].base_url);
-        free(http->servers[i].socket_path);
-    }
+    free(http->urls);
     free(http->slots);
     free(http);
 }

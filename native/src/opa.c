@@ -230,7 +230,7 @@ static bool read_revision(const cJSON *root, char out[DK_REVISION_MAX]) {
     dk_writer_init(&text, REVISION_TEXT_MAX);
     write_bundles(bundles, count, &text);
     free(bundles);
-    bool stored = text.len == 0 || (!text.failed && store_revision(dk_writer_view(&text), out));
+    bool stored = !text.failed && (text.len == 0 || store_revision(dk_writer_view(&text), out));
     dk_writer_clean_up(&text);
     return stored;
 }

@@ -187,6 +187,7 @@ void dk_resolver_destroy(struct dk_resolver *resolver) {
         return;
     }
     dk_http_destroy(resolver->http); /* ends what is under way */
+    dk_requests_give_up(resolver);
     pthread_mutex_lock(&resolver->lock);
     dk_split_end_parts(resolver, NULL, DK_UNAVAILABLE);
     dk_flights_fail_queued(&resolver->flights);
@@ -212,7 +213,7 @@ void dk_resolver_stop(struct dk_resolver *resolver) {
     }
     pthread_cond_broadcast(&resolver->on_ready);
     pthread_mutex_unlock(&resolver->lock);
-    dk_http_wake(resolver->http);
+    (void)dk_http_wake(resolver->http); /* or the I/O thread sees `stopped` within IDLE_MS */
 }
 
 size_t dk_resolver_memory_bytes(const struct dk_resolver *resolver) {
@@ -238,8 +239,11 @@ static struct opened open_flights(struct dk_resolver *resolver, struct call *cal
     if (opened.opened > 0 && !resolver->wake_pending) {
         resolver->wake_pending = true;
         pthread_mutex_unlock(&resolver->lock);
-        dk_http_wake(resolver->http);
+        bool woken = dk_http_wake(resolver->http);
         pthread_mutex_lock(&resolver->lock);
+        if (!woken) {
+            resolver->wake_pending = false; /* the next call tries again */
+        }
     }
     dk_metrics_add(resolver->metrics, DK_METRIC_JOINED, opened.joined);
     return opened;

@@ -167,6 +167,8 @@ struct flight *dk_flight_of(const struct dk_opa_question *question);
 /** Ends all questions of a request with the outcomes that stand in them. */
 void dk_request_end(struct request *request, enum dk_source source);
 void dk_request_end_as(struct request *request, enum dk_outcome outcome, enum dk_source source);
+/** Ends the requests that wait to be sent again. */
+void dk_requests_give_up(struct dk_resolver *resolver);
 
 /* resolver_split.c */
 

@@ -50,6 +50,16 @@ static void request_release(struct request *request) {
     }
 }
 
+void dk_requests_give_up(struct dk_resolver *resolver) {
+    for (size_t i = 0; i < resolver->request_count; i++) {
+        struct request *request = &resolver->requests[i];
+        if (request->again) {
+            dk_request_end_as(request, DK_UNAVAILABLE, DK_SOURCE_OPA);
+            request_release(request);
+        }
+    }
+}
+
 /* ---- answers ----------------------------------------------------------------------------- */
 
 /* Up to a tenth less, different for each question, so that decisions made together do not expire

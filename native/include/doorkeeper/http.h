@@ -77,7 +77,8 @@ DK_WARN_UNUSED enum dk_error dk_http_post(struct dk_http *http, size_t server, c
  * waiting further once a request has ended.
  */
 void dk_http_poll(struct dk_http *http, int timeout_ms);
-void dk_http_wake(struct dk_http *http);
+/** False if nobody is woken; the next time may be better. */
+bool dk_http_wake(struct dk_http *http);
 
 /**
  * A bearer token for the requests from now on; empty for none. Copied, white space around it is
