@@ -25,6 +25,8 @@ NAMES_AT_ONCE = 1000
 # While OPA is slow it answers 400 questions a second. What one client may have in the queue then
 # takes longer than the deadline, and the flood asks for much more.
 SETTINGS = {
+    # What is refused is told at once, so that the flood goes on.
+    "doorkeeper.on.unavailable": "deny",
     "doorkeeper.deadline.ms": 1000,
     "doorkeeper.queue.entries": 4096,
     "doorkeeper.opa.connections": 1,

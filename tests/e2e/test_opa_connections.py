@@ -17,7 +17,8 @@ def start_cluster(new_cluster, pki):
     started = []
 
     def start(opa_url, **settings):
-        started.append(new_cluster(opa_url, extra=settings))
+        extra = {"doorkeeper.on.unavailable": "deny", **settings}
+        started.append(new_cluster(opa_url, extra=extra))
         started[-1].start()
         assert Client(started[-1], pki.identity("admin")).create_topic("orders") is None
         return started[-1]
