@@ -394,7 +394,7 @@ void dk_opa_read_single(struct dk_bytes body, struct dk_opa_question *question,
 static bool write_document(const cJSON *value, struct dk_writer *out) {
     const char *string = cJSON_GetStringValue(value);
     if (string != NULL) {
-        write_revision_part(string, ",", out);
+        write_revision_part(string, "%,", out);
     } else if (value != NULL && cJSON_IsNumber(value)) {
         char number[32];
         snprintf(number, sizeof(number), "%.17g", value->valuedouble);

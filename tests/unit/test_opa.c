@@ -415,6 +415,32 @@ static void test_long_revisions_stay_different(void **state) {
     assert_memory_equal(revision_of(provenance), "sha256:", 7);
 }
 
+static void test_revision_document(void **state) {
+    (void)state;
+    static const struct {
+        const char *body;
+        const char *revision; /* "": refused */
+    } cases[] = {
+        {"{\"result\":\"v1\"}", "v1"},
+        {"{\"result\":\"v 1,2\"}", "v%201%2C2"},
+        {"{\"result\":\"v%201%2C2\"}", "v%25201%252C2"}, /* not the same as the one above */
+        {"{\"result\":17}", "17"},
+        {"{\"result\":0.1}", "0.10000000000000001"},
+        {"{\"result\":\"\"}", ""},
+        {"{\"result\":true}", ""},
+        {"{\"result\":[\"v1\"]}", ""},
+        {"{\"revision\":\"v1\"}", ""},
+        {"\"v1\"", ""},
+        {"", ""},
+    };
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        char revision[DK_REVISION_MAX] = "before";
+        bool ok = dk_opa_read_revision_document(dk_bytes_of(cases[i].body), revision);
+        assert_string_equal(revision, cases[i].revision);
+        assert_int_equal(ok, cases[i].revision[0] != '\0');
+    }
+}
+
 #define TEST(function) cmocka_unit_test_setup(function, set_up)
 
 int main(void) {
@@ -430,6 +456,7 @@ int main(void) {
         TEST(test_single_allows_only_true),
         TEST(test_revision),
         TEST(test_long_revisions_stay_different),
+        TEST(test_revision_document),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
