@@ -363,28 +363,26 @@ static void clean_up_slot(struct slot *slot) {
     dk_writer_clean_up(&slot->body);
 }
 
-static enum dk_error set_up(struct dk_http *http, const struct dk_http_options *options,
-                            struct dk_error_text *why) {
-    enum dk_error error = take_urls(http, options->urls, why);
-    if (error == DK_OK) {
-        error = take_pem(http, options, why);
-    }
-    if (error != DK_OK) {
-        return error;
-    }
-    http->max_body = options->max_body;
+static enum dk_error make_multi(struct dk_http *http, long connections, struct dk_error_text *why) {
     http->multi = curl_multi_init();
-    http->slots = calloc(options->connections, sizeof(*http->slots));
-    if (http->multi == NULL || http->slots == NULL) {
+    if (http->multi == NULL) {
         return out_of_memory(why);
     }
-    if (curl_multi_setopt(http->multi, CURLMOPT_MAXCONNECTS, (long)options->connections) !=
-        CURLM_OK) {
+    if (curl_multi_setopt(http->multi, CURLMOPT_MAXCONNECTS, connections) != CURLM_OK) {
         return dk_fail(why, DK_ERR_SYSTEM, "libcurl refused an option");
     }
     /* Without free file descriptors curl makes one all the same that nobody could wake, ever. */
     if (!dk_http_wake(http)) {
         return dk_fail(why, DK_ERR_SYSTEM, "libcurl has nothing to be woken by");
+    }
+    return DK_OK;
+}
+
+static enum dk_error make_slots(struct dk_http *http, const struct dk_http_options *options,
+                                struct dk_error_text *why) {
+    http->slots = calloc(options->connections, sizeof(*http->slots));
+    if (http->slots == NULL) {
+        return out_of_memory(why);
     }
     for (size_t i = 0; i < options->connections; i++) {
         http->slot_count++;
@@ -393,6 +391,19 @@ static enum dk_error set_up(struct dk_http *http, const struct dk_http_options *
         }
     }
     return DK_OK;
+}
+
+static enum dk_error set_up(struct dk_http *http, const struct dk_http_options *options,
+                            struct dk_error_text *why) {
+    http->max_body = options->max_body;
+    enum dk_error error = take_urls(http, options->urls, why);
+    if (error == DK_OK) {
+        error = take_pem(http, options, why);
+    }
+    if (error == DK_OK) {
+        error = make_multi(http, (long)options->connections, why);
+    }
+    return error == DK_OK ? make_slots(http, options, why) : error;
 }
 
 enum dk_error dk_http_new(const struct dk_http_options *options, struct dk_http **out,
