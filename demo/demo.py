@@ -14,9 +14,11 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests" / "e2e"))
 
+import outage  # noqa: E402
 from harness.clients import Client, tls_refusal  # noqa: E402
+from harness.faults import FaultProxy  # noqa: E402
 from harness.jmx import counters  # noqa: E402
-from harness.kafka import HAS_METRICS, VERSION, Cluster  # noqa: E402
+from harness.kafka import HAS_METRICS, VERSION, Cluster, Settings  # noqa: E402
 from harness.opa import Opa  # noqa: E402
 from harness.pki import Pki  # noqa: E402
 from harness.processes import wait_until  # noqa: E402
@@ -153,6 +155,18 @@ def keep(cluster, pki):
         signal.pause()
 
 
+def tell(cluster, opa, pki):
+    print(f"Kafka {VERSION} at {cluster.bootstrap}: mutual TLS, guarded by Doorkeeper")
+    return walk(cluster, opa, pki)
+
+
+def tell_of_outages(cluster, opa, proxy, pki):
+    print(f"Kafka {VERSION} at {cluster.bootstrap}, its OPA behind a proxy that can fail")
+    story = Walk(cluster)
+    outage.Outage(story, cluster, opa, proxy, pki).walk()
+    return story.surprises
+
+
 def run(arguments):
     with ExitStack() as ending:
         directory = Path(ending.enter_context(tempfile.TemporaryDirectory(prefix="doorkeeper-")))
@@ -161,13 +175,18 @@ def run(arguments):
         opa = Opa(directory / "opa")
         ending.callback(opa.close)
         opa.start()
-        opa.publish("demo-1", GRANTS)
+        opa.publish("demo-1", outage.GRANTS if arguments.outage else GRANTS)
         print(f"OPA at {opa.url}, policy revision demo-1")
-        cluster = Cluster(directory / "kafka", pki, opa.url)
+        proxy = FaultProxy(opa)
+        ending.callback(proxy.stop)
+        url, extra = (proxy.url, outage.SETTINGS) if arguments.outage else (opa.url, {})
+        cluster = Cluster(directory / "kafka", pki, url, Settings(extra=extra))
         ending.callback(cluster.stop)
         cluster.start()
-        print(f"Kafka {VERSION} at {cluster.bootstrap}: mutual TLS, guarded by Doorkeeper")
-        surprises = walk(cluster, opa, pki)
+        if arguments.outage:
+            surprises = tell_of_outages(cluster, opa, proxy, pki)
+        else:
+            surprises = tell(cluster, opa, pki)
         if arguments.keep:
             keep(cluster, pki)
     print("\neverything was as expected" if surprises == 0 else f"\n{surprises} surprises")
@@ -177,6 +196,9 @@ def run(arguments):
 def main():
     parser = argparse.ArgumentParser(prog="./dev demo", description=__doc__)
     parser.add_argument("--keep", action="store_true", help="leave broker and OPA running")
+    parser.add_argument(
+        "--outage", action="store_true", help="kill, hang and corrupt OPA under clients that work"
+    )
     arguments = parser.parse_args()
     sys.stdout.reconfigure(line_buffering=True)  # piped, too, one sees where it is
     for ending in (signal.SIGTERM, signal.SIGHUP):

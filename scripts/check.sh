@@ -20,7 +20,7 @@ sanitizers() {
 
 # Each target with its corpus, long enough to notice that it broke.
 fuzz() {
-    local target name corpus seconds=8
+    local target name corpus seconds=6
     build fuzz "-DCMAKE_C_COMPILER=clang-$CLANG"
     for target in tests/fuzz/fuzz_*.c; do
         name=$(basename "$target" .c)

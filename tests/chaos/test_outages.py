@@ -9,8 +9,8 @@ import pytest
 from harness.clients import Client
 from harness.faults import FAULTS, FaultProxy
 from harness.jmx import counters
+from harness.load import GIVE_UP_SECONDS, Consumer, Producer, is_let_in, seconds_of
 from harness.processes import wait_until
-from load import GIVE_UP_SECONDS, Consumer, Producer, is_let_in, seconds_of
 
 # Decisions live shorter than a fault, so that it is the stale ones that carry the clients.
 SETTINGS = {

@@ -6,7 +6,7 @@ import time
 
 from confluent_kafka import KafkaException
 
-from harness.processes import wait_until
+from .processes import wait_until
 
 A_SECOND = 50  # messages
 PATIENCE_SECONDS = 60
