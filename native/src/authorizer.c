@@ -7,6 +7,7 @@
 #include "doorkeeper/context_table.h"
 #include "doorkeeper/log.h"
 #include "doorkeeper/resolver.h"
+#include "tls_watch.h"
 #include "token_watch.h"
 
 #include <stdatomic.h>
@@ -36,6 +37,7 @@ struct dk_authorizer {
     /* The scribe's alone. */
     struct dk_token_watch token;
     bool token_waits; /* the token in use is not yet the resolver's */
+    struct dk_tls_watch tls;
     struct dk_file_watch flush_file;
     struct dk_log_limit flush_limit;
     int64_t next_look_ms;
@@ -59,7 +61,7 @@ static void say_memory(struct dk_authorizer *authorizer) {
 
 static enum dk_error new_resolver(struct dk_authorizer *authorizer, struct dk_error_text *why) {
     struct dk_resolver_parts parts = {&authorizer->config, authorizer->cache, authorizer->metrics,
-                                      authorizer->log};
+                                      authorizer->log, dk_tls_watch_pem(&authorizer->tls)};
     enum dk_error error = dk_resolver_new(&parts, &authorizer->resolver, why);
     if (error != DK_OK) {
         return error;
@@ -79,6 +81,9 @@ static enum dk_error make_parts(struct dk_authorizer *authorizer, struct dk_erro
     };
     const struct dk_config *config = &authorizer->config;
     enum dk_error error = dk_token_watch_init(&authorizer->token, config, why);
+    if (error == DK_OK) {
+        error = dk_tls_watch_init(&authorizer->tls, config, why);
+    }
     if (error == DK_OK) {
         error = dk_file_watch_init(&authorizer->flush_file, config, DK_FILE_FLUSH, why);
     }
@@ -139,6 +144,7 @@ void dk_authorizer_destroy(struct dk_authorizer *authorizer) {
     dk_log_destroy(authorizer->log);
     dk_file_watch_clean_up(&authorizer->flush_file);
     dk_token_watch_clean_up(&authorizer->token);
+    dk_tls_watch_clean_up(&authorizer->tls);
     dk_config_clean_up(&authorizer->config);
     explicit_bzero(&authorizer->hash_key, sizeof(authorizer->hash_key));
     free(authorizer);
@@ -201,6 +207,7 @@ static void look_after_files(struct dk_authorizer *authorizer, int64_t now_ms) {
     dk_denials_look(authorizer->denials);
     look_after_flush_file(authorizer);
     look_after_token(authorizer);
+    dk_tls_watch_look(&authorizer->tls, authorizer->resolver, authorizer->log);
 }
 
 size_t dk_authorizer_drain(struct dk_authorizer *authorizer, uint8_t *out, size_t capacity,

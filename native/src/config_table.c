@@ -35,14 +35,16 @@ const struct setting_row setting_rows[] = {
      "used once two looks agree, and an empty or unreadable file keeps the last good one.",
      "/etc/kafka/opa-token"},
     {"doorkeeper.opa.ca.file", SETTING_FILE, MEMBER(opa_ca_file), "", "the system's CAs", 0, 0,
-     "The CAs (PEM) that may have issued OPA's certificate. Read at start. Needs an https URL.",
+     "The CAs (PEM) that may have issued OPA's certificate, and no others. Looked at about once a "
+     "second, as all files for TLS to OPA: what is new is used once two looks agree and the files "
+     "fit together. Needs an https URL.",
      "/etc/kafka/opa-ca.pem"},
     {"doorkeeper.opa.certificate.file", SETTING_FILE, MEMBER(opa_certificate_file), "", NULL, 0, 0,
      "The certificate (PEM, with its chain) that Doorkeeper shows to OPA. Only together with "
-     "`doorkeeper.opa.key.file`. Read at start.",
+     "`doorkeeper.opa.key.file`.",
      "/etc/kafka/opa-client.pem"},
     {"doorkeeper.opa.key.file", SETTING_FILE, MEMBER(opa_key_file), "", NULL, 0, 0,
-     "The private key (PEM, not encrypted) of `doorkeeper.opa.certificate.file`. Read at start.",
+     "The private key (PEM, not encrypted) of `doorkeeper.opa.certificate.file`.",
      "/etc/kafka/opa-client-key.pem"},
     {"doorkeeper.opa.connect.timeout.ms", SETTING_NUMBER, MEMBER(opa_connect_timeout_ms), "1000",
      NULL, 1, 60000, "How long a new connection to OPA, TLS included, may take.", "500"},

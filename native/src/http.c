@@ -2,7 +2,7 @@
 /*
  * A fixed set of slots for all servers, each with a curl easy handle that is made once and used
  * again and again. Everything belongs to the I/O thread but `token` and `token_version`, which
- * `token_lock` guards: a slot that finds its own version behind builds new headers before it is
+ * `lock` guards: a slot that finds its own version behind builds new headers before it is
  * used again.
  */
 #include "doorkeeper/http.h"
@@ -32,7 +32,7 @@ struct slot {
     CURL *easy;
     struct dk_http *http;
     struct curl_slist *headers;
-    uint64_t token_version;
+    uint64_t token_version, pem_version;
     struct dk_writer body;
     bool over_cap;
     bool busy;
@@ -47,6 +47,10 @@ struct server {
     const char *socket_path; /* NULL: TCP */
 };
 
+struct pem {
+    struct dk_writer ca, certificate, key; /* empty where not set */
+};
+
 struct dk_http {
     CURLM *multi;
     char *urls; /* what the servers point into */
@@ -56,14 +60,12 @@ struct dk_http {
     size_t slot_count;
     size_t busy;
     size_t max_body;
-    uint8_t *pem[3]; /* CA, certificate, key; NULL where not set */
-    size_t pem_len[3];
-    pthread_mutex_t token_lock;
+    pthread_mutex_t lock;
     char *token; /* NULL: none */
     uint64_t token_version;
+    struct pem pem;
+    uint64_t pem_version;
 };
-
-enum { PEM_CA = 0, PEM_CERTIFICATE = 1, PEM_KEY = 2, PEM_COUNT = 3 };
 
 /* ---- once a process ---------------------------------------------------------------------- */
 
@@ -166,10 +168,10 @@ static EVP_PKEY *read_pem_key(struct dk_bytes pem) {
 }
 
 /* A wrong file is an error at the start, not a handshake that fails later. */
-static enum dk_error check_pem(const struct dk_http_options *options, struct dk_error_text *why) {
-    const struct dk_bytes ca = options->ca_pem;
-    const struct dk_bytes certificate = options->certificate_pem;
-    const struct dk_bytes key = options->key_pem;
+static enum dk_error check_pem(const struct dk_http_pem *pem, struct dk_error_text *why) {
+    const struct dk_bytes ca = pem->ca;
+    const struct dk_bytes certificate = pem->certificate;
+    const struct dk_bytes key = pem->key;
     if (ca.len > INT32_MAX || certificate.len > INT32_MAX || key.len > INT32_MAX) {
         return dk_fail(why, DK_ERR_CONFIG, "a PEM text is too long");
     }
@@ -203,34 +205,42 @@ cleanup:
     return error;
 }
 
-static enum dk_error copy_pem(struct dk_http *http, int which, struct dk_bytes pem) {
-    if (pem.len == 0) {
-        return DK_OK;
-    }
-    http->pem[which] = malloc(pem.len);
-    if (http->pem[which] == NULL) {
-        return DK_ERR_MEMORY;
-    }
-    memcpy(http->pem[which], pem.ptr, pem.len);
-    http->pem_len[which] = pem.len;
-    return DK_OK;
+static bool copy_pem(struct pem *out, const struct dk_http_pem *pem) {
+    dk_writer_init(&out->ca, pem->ca.len + 1);
+    dk_writer_init(&out->certificate, pem->certificate.len + 1);
+    dk_writer_init(&out->key, pem->key.len + 1);
+    dk_writer_bytes(&out->ca, pem->ca);
+    dk_writer_bytes(&out->certificate, pem->certificate);
+    dk_writer_bytes(&out->key, pem->key);
+    return !out->ca.failed && !out->certificate.failed && !out->key.failed;
 }
 
-static enum dk_error take_pem(struct dk_http *http, const struct dk_http_options *options,
+static void clean_up_pem(struct pem *pem) {
+    dk_writer_clean_up(&pem->ca);
+    dk_writer_clean_up(&pem->certificate);
+    dk_writer_forget(&pem->key);
+}
+
+enum dk_error dk_http_set_pem(struct dk_http *http, const struct dk_http_pem *pem,
                               struct dk_error_text *why) {
     ERR_set_mark();
-    enum dk_error error = check_pem(options, why);
+    enum dk_error error = check_pem(pem, why);
     ERR_pop_to_mark();
-    if (error == DK_OK) {
-        error = copy_pem(http, PEM_CA, options->ca_pem);
+    if (error != DK_OK) {
+        return error;
     }
-    if (error == DK_OK) {
-        error = copy_pem(http, PEM_CERTIFICATE, options->certificate_pem);
+    struct pem copy;
+    if (!copy_pem(&copy, pem)) {
+        clean_up_pem(&copy);
+        return out_of_memory(why);
     }
-    if (error == DK_OK) {
-        error = copy_pem(http, PEM_KEY, options->key_pem);
-    }
-    return error == DK_ERR_MEMORY ? out_of_memory(why) : error;
+    pthread_mutex_lock(&http->lock);
+    struct pem earlier = http->pem;
+    http->pem = copy;
+    http->pem_version++;
+    pthread_mutex_unlock(&http->lock);
+    clean_up_pem(&earlier);
+    return DK_OK;
 }
 
 /* ---- slots ------------------------------------------------------------------------------- */
@@ -251,7 +261,7 @@ static bool add_header(struct curl_slist **headers, const char *text) {
     return true;
 }
 
-/* @locks token_lock MUST be held */
+/* @locks lock MUST be held */
 static bool add_token(struct curl_slist **headers, const char *token) {
     if (token == NULL) {
         return true;
@@ -263,7 +273,7 @@ static bool add_token(struct curl_slist **headers, const char *token) {
     return ok;
 }
 
-/* @locks token_lock MUST be held */
+/* @locks lock MUST be held */
 static bool build_headers(struct slot *slot) {
     struct curl_slist *headers = NULL;
     /* "Expect:" without a value: curl must not wait for a 100-continue before large bodies. */
@@ -277,16 +287,6 @@ static bool build_headers(struct slot *slot) {
     slot->headers = headers;
     slot->token_version = slot->http->token_version;
     return true;
-}
-
-static bool refresh_headers(struct slot *slot) {
-    pthread_mutex_lock(&slot->http->token_lock);
-    bool ok = slot->headers != NULL && slot->token_version == slot->http->token_version;
-    if (!ok) {
-        ok = build_headers(slot);
-    }
-    pthread_mutex_unlock(&slot->http->token_lock);
-    return ok;
 }
 
 static size_t on_body(char *data, size_t size, size_t count, void *user) {
@@ -308,30 +308,49 @@ static bool set_text(CURL *easy, CURLoption option, const char *value) {
     return curl_easy_setopt(easy, option, value) == CURLE_OK;
 }
 
-static bool set_pem(CURL *easy, CURLoption option, const struct dk_http *http, int which) {
-    if (http->pem[which] == NULL) {
-        return true;
-    }
-    struct curl_blob blob = {http->pem[which], http->pem_len[which], CURL_BLOB_NOCOPY};
-    return curl_easy_setopt(easy, option, &blob) == CURLE_OK;
+/* Copied by curl, which compares them as well: a kept connection with others is not used. */
+static bool set_blob(CURL *easy, CURLoption option, const struct dk_writer *pem) {
+    struct curl_blob blob = {pem->ptr, pem->len, CURL_BLOB_COPY};
+    return pem->len == 0 || curl_easy_setopt(easy, option, &blob) == CURLE_OK;
 }
 
 /* The given CAs alone: libcurl would look into the system's directory as well. */
-static bool set_ca(CURL *easy, const struct dk_http *http) {
-    return http->pem_len[PEM_CA] == 0 || (set_pem(easy, CURLOPT_CAINFO_BLOB, http, PEM_CA) &&
-                                          set_text(easy, CURLOPT_CAPATH, NULL));
+static bool set_ca(CURL *easy, const struct dk_writer *ca) {
+    return ca->len == 0 ||
+           (set_blob(easy, CURLOPT_CAINFO_BLOB, ca) && set_text(easy, CURLOPT_CAPATH, NULL));
 }
 
-static bool set_up_transport(CURL *easy, const struct dk_http *http) {
+/* @locks lock MUST be held */
+static bool set_pem(struct slot *slot) {
+    const struct pem *pem = &slot->http->pem;
+    if (!set_ca(slot->easy, &pem->ca) ||
+        !set_blob(slot->easy, CURLOPT_SSLCERT_BLOB, &pem->certificate) ||
+        !set_blob(slot->easy, CURLOPT_SSLKEY_BLOB, &pem->key)) {
+        return false;
+    }
+    slot->pem_version = slot->http->pem_version;
+    return true;
+}
+
+/* Token and PEM texts as they are now. */
+static bool refresh(struct slot *slot) {
+    struct dk_http *http = slot->http;
+    pthread_mutex_lock(&http->lock);
+    bool has_token = slot->headers != NULL && slot->token_version == http->token_version;
+    bool ok = (has_token || build_headers(slot)) &&
+              (slot->pem_version == http->pem_version || set_pem(slot));
+    pthread_mutex_unlock(&http->lock);
+    return ok;
+}
+
+static bool set_up_transport(CURL *easy) {
     return set_text(easy, CURLOPT_PROTOCOLS_STR, "http,https") &&
            set_long(easy, CURLOPT_FOLLOWLOCATION, 0) && set_text(easy, CURLOPT_PROXY, "") &&
            set_long(easy, CURLOPT_DISALLOW_USERNAME_IN_URL, 1) &&
            set_long(easy, CURLOPT_HTTP_VERSION, CURL_HTTP_VERSION_1_1) &&
            set_long(easy, CURLOPT_TCP_NODELAY, 1) && set_long(easy, CURLOPT_TCP_KEEPALIVE, 1) &&
            set_long(easy, CURLOPT_SSLVERSION, CURL_SSLVERSION_TLSv1_2) &&
-           set_long(easy, CURLOPT_SSL_VERIFYPEER, 1) && set_long(easy, CURLOPT_SSL_VERIFYHOST, 2) &&
-           set_ca(easy, http) && set_pem(easy, CURLOPT_SSLCERT_BLOB, http, PEM_CERTIFICATE) &&
-           set_pem(easy, CURLOPT_SSLKEY_BLOB, http, PEM_KEY);
+           set_long(easy, CURLOPT_SSL_VERIFYPEER, 1) && set_long(easy, CURLOPT_SSL_VERIFYHOST, 2);
 }
 
 static bool set_up_slot(struct slot *slot, struct dk_http *http,
@@ -345,7 +364,7 @@ static bool set_up_slot(struct slot *slot, struct dk_http *http,
     CURL *easy = slot->easy;
     /* Without NOSIGNAL curl touches SIGALRM and SIGPIPE, which belong to the JVM. With QUICK_EXIT
      * a name that is slow to resolve outlives its request without anybody waiting for it. */
-    return set_up_transport(easy, http) && set_long(easy, CURLOPT_NOSIGNAL, 1) &&
+    return set_up_transport(easy) && set_long(easy, CURLOPT_NOSIGNAL, 1) &&
            set_long(easy, CURLOPT_QUICK_EXIT, 1) &&
            set_long(easy, CURLOPT_CONNECTTIMEOUT_MS, (long)options->connect_timeout_ms) &&
            set_long(easy, CURLOPT_POST, 1) && set_text(easy, CURLOPT_USERAGENT, "doorkeeper") &&
@@ -353,8 +372,7 @@ static bool set_up_slot(struct slot *slot, struct dk_http *http,
                CURLE_OK &&
            curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, on_body) == CURLE_OK &&
            curl_easy_setopt(easy, CURLOPT_WRITEDATA, slot) == CURLE_OK &&
-           curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, slot->error) == CURLE_OK &&
-           refresh_headers(slot);
+           curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, slot->error) == CURLE_OK && refresh(slot);
 }
 
 static void clean_up_slot(struct slot *slot) {
@@ -398,7 +416,7 @@ static enum dk_error set_up(struct dk_http *http, const struct dk_http_options *
     http->max_body = options->max_body;
     enum dk_error error = take_urls(http, options->urls, why);
     if (error == DK_OK) {
-        error = take_pem(http, options, why);
+        error = dk_http_set_pem(http, &options->pem, why);
     }
     if (error == DK_OK) {
         error = make_multi(http, (long)options->connections, why);
@@ -416,7 +434,7 @@ enum dk_error dk_http_new(const struct dk_http_options *options, struct dk_http 
     if (http == NULL) {
         return out_of_memory(why);
     }
-    if (pthread_mutex_init(&http->token_lock, NULL) != 0) {
+    if (pthread_mutex_init(&http->lock, NULL) != 0) {
         free(http);
         return out_of_memory(why);
     }
@@ -463,7 +481,7 @@ static bool set_request(struct slot *slot, const struct server *server, const ch
     if (left_ms < 1) {
         left_ms = 1; /* to curl 0 means "for ever" */
     }
-    return refresh_headers(slot) && set_text(slot->easy, CURLOPT_URL, url) &&
+    return refresh(slot) && set_text(slot->easy, CURLOPT_URL, url) &&
            set_text(slot->easy, CURLOPT_UNIX_SOCKET_PATH, server->socket_path) &&
            set_long(slot->easy, CURLOPT_TIMEOUT_MS, (long)left_ms) &&
            curl_easy_setopt(slot->easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)body.len) ==
@@ -626,11 +644,11 @@ enum dk_error dk_http_set_token(struct dk_http *http, struct dk_bytes token) {
         memcpy(copy, token.ptr, token.len);
         copy[token.len] = '\0';
     }
-    pthread_mutex_lock(&http->token_lock);
+    pthread_mutex_lock(&http->lock);
     char *earlier = http->token;
     http->token = copy;
     http->token_version++;
-    pthread_mutex_unlock(&http->token_lock);
+    pthread_mutex_unlock(&http->lock);
     free_token(earlier);
     return DK_OK;
 }
@@ -653,14 +671,9 @@ void dk_http_destroy(struct dk_http *http) {
     if (http->multi != NULL) {
         (void)curl_multi_cleanup(http->multi);
     }
-    if (http->pem[PEM_KEY] != NULL) {
-        OPENSSL_cleanse(http->pem[PEM_KEY], http->pem_len[PEM_KEY]);
-    }
-    for (int i = 0; i < PEM_COUNT; i++) {
-        free(http->pem[i]);
-    }
+    clean_up_pem(&http->pem);
     free_token(http->token);
-    pthread_mutex_destroy(&http->token_lock);
+    pthread_mutex_destroy(&http->lock);
     free(http->urls);
     free(http->slots);
     free(http);

@@ -32,37 +32,18 @@
 
 _Static_assert(DK_OPA_URLS_MAX == DK_HTTP_SERVERS_MAX, "every URL is a server");
 
-static enum dk_error make_http(struct dk_resolver *resolver, struct dk_error_text *why) {
+static enum dk_error make_http(struct dk_resolver *resolver, const struct dk_http_pem *pem,
+                               struct dk_error_text *why) {
     const struct dk_config *config = resolver->config;
-    struct dk_writer ca;
-    struct dk_writer certificate;
-    struct dk_writer key;
-    dk_writer_init(&certificate, DK_CONFIG_FILE_MAX);
-    dk_writer_init(&key, DK_CONFIG_FILE_MAX);
-    enum dk_error error = dk_config_read_file(config, DK_FILE_CA, &ca, why);
-    if (error == DK_OK) {
-        error = dk_config_read_file(config, DK_FILE_CERTIFICATE, &certificate, why);
-    }
-    if (error == DK_OK) {
-        error = dk_config_read_file(config, DK_FILE_KEY, &key, why);
-    }
-    if (error == DK_OK) {
-        const struct dk_http_options options = {
-            .urls = config->opa_url,
-            .ca_pem = dk_writer_view(&ca),
-            .certificate_pem = dk_writer_view(&certificate),
-            .key_pem = dk_writer_view(&key),
-            .connect_timeout_ms = config->opa_connect_timeout_ms,
-            /* the poll of each endpoint, and one that follows it while it still ends */
-            .connections = (size_t)config->opa_connections + 2 * DK_HTTP_SERVERS_MAX,
-            .max_body = ANSWER_MAX,
-        };
-        error = dk_http_new(&options, &resolver->http, why);
-    }
-    dk_writer_forget(&key);
-    dk_writer_clean_up(&certificate);
-    dk_writer_clean_up(&ca);
-    return error;
+    const struct dk_http_options options = {
+        .urls = config->opa_url,
+        .pem = *pem,
+        .connect_timeout_ms = config->opa_connect_timeout_ms,
+        /* the poll of each endpoint, and one that follows it while it still ends */
+        .connections = (size_t)config->opa_connections + 2 * DK_HTTP_SERVERS_MAX,
+        .max_body = ANSWER_MAX,
+    };
+    return dk_http_new(&options, &resolver->http, why);
 }
 
 /* "/v1/data/kafka/authz/batch?provenance=true"; NULL without memory. */
@@ -109,7 +90,8 @@ static enum dk_error make_requests(struct dk_resolver *resolver) {
     return DK_OK;
 }
 
-static enum dk_error make_parts(struct dk_resolver *resolver, struct dk_error_text *why) {
+static enum dk_error make_parts(struct dk_resolver *resolver, const struct dk_http_pem *pem,
+                                struct dk_error_text *why) {
     enum dk_error error = make_paths(resolver);
     if (error == DK_OK) {
         error = make_requests(resolver);
@@ -121,7 +103,7 @@ static enum dk_error make_parts(struct dk_resolver *resolver, struct dk_error_te
     if (error != DK_OK) {
         return dk_fail(why, error, "the resolver: %s", dk_strerror(error));
     }
-    error = make_http(resolver, why);
+    error = make_http(resolver, pem, why);
     if (error == DK_OK) {
         dk_endpoints_init(resolver);
     }
@@ -162,7 +144,7 @@ enum dk_error dk_resolver_new(const struct dk_resolver_parts *parts, struct dk_r
         free(resolver);
         return dk_fail(why, error, "no memory for the resolver");
     }
-    error = make_parts(resolver, why);
+    error = make_parts(resolver, &parts->pem, why);
     if (error != DK_OK) {
         dk_resolver_destroy(resolver);
         return error;
@@ -428,6 +410,11 @@ void dk_resolver_revision(struct dk_resolver *resolver, char out[DK_REVISION_MAX
     bool has_bundles = resolver->revision[0] != '\0';
     memcpy(out, has_bundles ? resolver->revision : resolver->document, DK_REVISION_MAX);
     pthread_mutex_unlock(&resolver->lock);
+}
+
+enum dk_error dk_resolver_set_pem(struct dk_resolver *resolver, const struct dk_http_pem *pem,
+                                  struct dk_error_text *why) {
+    return dk_http_set_pem(resolver->http, pem, why);
 }
 
 enum dk_error dk_resolver_set_token(struct dk_resolver *resolver, struct dk_bytes token) {

@@ -15,7 +15,9 @@
 #include <stdarg.h>
 #include <stdatomic.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include <cmocka.h>
 
@@ -28,12 +30,15 @@ struct fixture {
     struct dk_authorizer *authorizer;
     pthread_t io, scribe;
     _Atomic bool ended;
+    pthread_mutex_t lock;
+    char lines[65536]; /* what the scribe was given so far */
 };
 
 static int set_up(void **state) {
     struct fixture *fixture = calloc(1, sizeof(*fixture));
     assert_non_null(fixture);
     *state = fixture;
+    assert_int_equal(pthread_mutex_init(&fixture->lock, NULL), 0);
     assert_true(temp_dir_make(&fixture->dir));
     assert_true(test_certificate_make(&fixture->ca, "CA", NULL, NULL));
     assert_true(test_certificate_make(&fixture->server, "opa", &fixture->ca, "127.0.0.1"));
@@ -64,9 +69,23 @@ static void *write_logs(void *user) {
     struct fixture *fixture = user;
     uint8_t room[8192];
     while (!atomic_load(&fixture->ended)) {
-        (void)dk_authorizer_drain(fixture->authorizer, room, sizeof(room), 100);
+        size_t len = dk_authorizer_drain(fixture->authorizer, room, sizeof(room), 100);
+        pthread_mutex_lock(&fixture->lock);
+        for (size_t at = 0; at < len; at += 4 + (size_t)dk_read_u16(room + at + 2)) {
+            size_t used = strlen(fixture->lines);
+            snprintf(fixture->lines + used, sizeof(fixture->lines) - used, "%.*s\n",
+                     (int)dk_read_u16(room + at + 2), (const char *)room + at + 4);
+        }
+        pthread_mutex_unlock(&fixture->lock);
     }
     return NULL;
+}
+
+static bool logged(struct fixture *fixture, const char *text) {
+    pthread_mutex_lock(&fixture->lock);
+    bool found = strstr(fixture->lines, text) != NULL;
+    pthread_mutex_unlock(&fixture->lock);
+    return found;
 }
 
 /* `with_certificate` false: the server does not let the client in. */
@@ -132,6 +151,31 @@ static void certificates_and_a_token_that_changes(void **state) {
     assert_int_equal(authorize(fixture, "ok-first"), DK_ALLOW); /* cached all the while */
 }
 
+static void write_file(struct fixture *fixture, const char *name, const char *text, char *path) {
+    assert_true(temp_dir_write(&fixture->dir, name, dk_bytes_of(text), path));
+}
+
+static void certificates_that_change(void **state) {
+    struct fixture *fixture = *state;
+    struct test_certificate other_ca;
+    struct test_certificate other_client;
+    assert_true(test_certificate_make(&other_ca, "other CA", NULL, NULL));
+    assert_true(test_certificate_make(&other_client, "broker", &other_ca, NULL));
+    write_file(fixture, "certificate", other_client.pem, fixture->certificate_path);
+    write_file(fixture, "key", other_client.key_pem, fixture->key_path);
+    start(fixture, true);
+    assert_int_equal(authorize(fixture, "ok-a"), DK_UNAVAILABLE);
+    /* Half of the pair changes nothing; the whole of it does. */
+    write_file(fixture, "certificate", fixture->client.pem, fixture->certificate_path);
+    WAIT_UNTIL(logged(fixture, "the key does not belong to the certificate"));
+    assert_int_equal(authorize(fixture, "ok-a"), DK_UNAVAILABLE);
+    write_file(fixture, "key", fixture->client.key_pem, fixture->key_path);
+    WAIT_UNTIL(authorize(fixture, "ok-a") == DK_ALLOW);
+    assert_true(logged(fixture, "the files for TLS to OPA were replaced"));
+    test_certificate_clean_up(&other_client);
+    test_certificate_clean_up(&other_ca);
+}
+
 static void without_its_certificate_nobody_is_let_in(void **state) {
     struct fixture *fixture = *state;
     start(fixture, false);
@@ -142,6 +186,7 @@ static void without_its_certificate_nobody_is_let_in(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(certificates_and_a_token_that_changes, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(certificates_that_change, set_up, tear_down),
         cmocka_unit_test_setup_teardown(without_its_certificate_nobody_is_let_in, set_up,
                                         tear_down),
     };

@@ -75,9 +75,9 @@ static enum dk_http_kind ask(const struct test_certificate *shown, bool demands_
     assert_non_null(https);
     struct dk_http_options options = {
         .urls = http_server_url(https),
-        .ca_pem = dk_bytes_of(believed != NULL ? believed->pem : NULL),
-        .certificate_pem = dk_bytes_of(own != NULL ? own->pem : NULL),
-        .key_pem = dk_bytes_of(own != NULL ? own->key_pem : NULL),
+        .pem.ca = dk_bytes_of(believed != NULL ? believed->pem : NULL),
+        .pem.certificate = dk_bytes_of(own != NULL ? own->pem : NULL),
+        .pem.key = dk_bytes_of(own != NULL ? own->key_pem : NULL),
         .connect_timeout_ms = WAIT_LIMIT_MS,
         .connections = 1,
         .max_body = 1000,
@@ -149,9 +149,9 @@ static void the_client_shows_its_certificate(void **state) {
 static void expect_refused(const char *ca_pem, const char *certificate, const char *key) {
     struct dk_http_options options = {
         .urls = "https://127.0.0.1:1",
-        .ca_pem = dk_bytes_of(ca_pem),
-        .certificate_pem = dk_bytes_of(certificate),
-        .key_pem = dk_bytes_of(key),
+        .pem.ca = dk_bytes_of(ca_pem),
+        .pem.certificate = dk_bytes_of(certificate),
+        .pem.key = dk_bytes_of(key),
         .connect_timeout_ms = 100,
         .connections = 1,
         .max_body = 1000,

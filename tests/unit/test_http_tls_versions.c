@@ -71,7 +71,7 @@ static void on_done(void *user, const struct dk_http_result *result) {
 
 static enum dk_http_kind ask(const char *url) {
     const struct dk_http_options options = {.urls = url,
-                                            .ca_pem = dk_bytes_of(ca.pem),
+                                            .pem.ca = dk_bytes_of(ca.pem),
                                             .connect_timeout_ms = WAIT_LIMIT_MS,
                                             .connections = 1,
                                             .max_body = 1000};

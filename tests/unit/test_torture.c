@@ -189,9 +189,9 @@ static void one_that_nobody_could_wake_is_not_made(void **state) {
 static enum dk_error make_http(struct dk_error_text *why) {
     const struct dk_http_options options = {
         .urls = "https://127.0.0.1:1",
-        .ca_pem = dk_bytes_of(authority.pem),
-        .certificate_pem = dk_bytes_of(client.pem),
-        .key_pem = dk_bytes_of(client.key_pem),
+        .pem.ca = dk_bytes_of(authority.pem),
+        .pem.certificate = dk_bytes_of(client.pem),
+        .pem.key = dk_bytes_of(client.key_pem),
         .connect_timeout_ms = 1000,
         .connections = 1,
         .max_body = 1000,

@@ -4,8 +4,9 @@
  * POST requests to a few servers over curl_multi: keep-alive connections, no redirects, no proxies,
  * protocols http and https (or a Unix socket) only, a cap on the answer's size.
  *
- * I/O thread only, save dk_http_new, dk_http_wake and dk_http_set_token (any thread). Never blocks
- * but in dk_http_poll. Reads no file itself; without ca_pem OpenSSL reads the system's CAs.
+ * I/O thread only, save dk_http_new, dk_http_wake, dk_http_set_token and dk_http_set_pem (any
+ * thread). Never blocks but in dk_http_poll. Reads no file itself; without ca_pem OpenSSL reads the
+ * system's CAs.
  *
  * Not promised: that a request is sent at most once. A kept connection that turns out to be closed
  * before a byte of the answer came is replaced by a new one, so what is posted must be a question
@@ -20,11 +21,15 @@ struct dk_http;
 
 #define DK_HTTP_SERVERS_MAX 8u
 
+/** PEM texts. Empty: the system's CAs, no certificate. */
+struct dk_http_pem {
+    struct dk_bytes ca, certificate, key;
+};
+
 struct dk_http_options {
     /** http://host:port, https://host:port or unix:/path; several of them separated by commas */
     const char *urls;
-    struct dk_bytes ca_pem, certificate_pem,
-        key_pem; /**< empty: the system's CAs, no certificate */
+    struct dk_http_pem pem;
     int64_t connect_timeout_ms;
     size_t connections; /**< requests under way at once */
     size_t max_body;    /**< bytes of an answer */
@@ -87,5 +92,12 @@ bool dk_http_wake(struct dk_http *http);
  */
 #define DK_TOKEN_MAX 16384u
 DK_WARN_UNUSED enum dk_error dk_http_set_token(struct dk_http *http, struct dk_bytes token);
+
+/**
+ * Other PEM texts for the requests from now on; what is under way ends as it began. Copied. On
+ * DK_ERR_CONFIG (`why` says what is wrong) and DK_ERR_MEMORY the earlier ones stay.
+ */
+DK_WARN_UNUSED enum dk_error dk_http_set_pem(struct dk_http *http, const struct dk_http_pem *pem,
+                                             struct dk_error_text *why);
 
 #endif

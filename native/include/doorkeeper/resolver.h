@@ -18,6 +18,7 @@
 #include "doorkeeper/breaker.h"
 #include "doorkeeper/cache.h"
 #include "doorkeeper/config.h"
+#include "doorkeeper/http.h"
 #include "doorkeeper/log.h"
 #include "doorkeeper/metrics.h"
 #include "doorkeeper/opa.h"
@@ -30,9 +31,10 @@ struct dk_resolver_parts {
     struct dk_cache *cache;
     struct dk_metrics *metrics;
     struct dk_log *log;
+    struct dk_http_pem pem; /**< for TLS; copied */
 };
 
-/** Reads the CA, certificate and key files. On failure `why` names the setting. */
+/** On failure `why` says what is wrong. */
 DK_WARN_UNUSED enum dk_error dk_resolver_new(const struct dk_resolver_parts *parts,
                                              struct dk_resolver **out, struct dk_error_text *why);
 /** After dk_resolver_run has returned and no call is under way. NULL is allowed. */
@@ -83,5 +85,10 @@ void dk_resolver_revision(struct dk_resolver *resolver, char out[DK_REVISION_MAX
 /** Any thread: a new bearer token, empty for none. */
 DK_WARN_UNUSED enum dk_error dk_resolver_set_token(struct dk_resolver *resolver,
                                                    struct dk_bytes token);
+
+/** Any thread: other PEM texts for TLS, as dk_http_set_pem. */
+DK_WARN_UNUSED enum dk_error dk_resolver_set_pem(struct dk_resolver *resolver,
+                                                 const struct dk_http_pem *pem,
+                                                 struct dk_error_text *why);
 
 #endif

@@ -50,7 +50,8 @@ void rig_start(struct rig *rig, const char *opa_url, const char *const *settings
     assert_int_equal(dk_log_new(256, &rig->log), DK_OK);
     rig->lines = calloc(1, LINES_MAX);
     assert_non_null(rig->lines);
-    struct dk_resolver_parts parts = {&rig->config, rig->cache, rig->metrics, rig->log};
+    struct dk_resolver_parts parts = {
+        .config = &rig->config, .cache = rig->cache, .metrics = rig->metrics, .log = rig->log};
     if (dk_resolver_new(&parts, &rig->resolver, &why) != DK_OK) {
         fail_msg("%s", why.text);
     }
