@@ -2,10 +2,15 @@
 # SPDX-License-Identifier: Apache-2.0
 # What a decision costs, beside other authorizers: docs/internals/bench.md
 
-# bench [--short]
+# bench [--short] | bench change
 bench() {
+    local main
     case "$*" in
-    '' | --short) ;;
+    '' | --short) main=Bench ;;
+    change)
+        main=ChangeBench
+        shift
+        ;;
     *)
         usage >&2
         return 2
@@ -20,7 +25,7 @@ bench() {
     "${JAVA_HOME:-$(java_home)}/bin/java" -server -Xms512m -Xmx512m \
         -XX:+UseG1GC -XX:MaxGCPauseMillis=20 -XX:InitiatingHeapOccupancyPercent=35 \
         -XX:+ExplicitGCInvokesConcurrent \
-        -cp "bench/target/classes:$(cat bench/target/class-path)" io.doorkeeper.bench.Bench \
+        -cp "bench/target/classes:$(cat bench/target/class-path)" "io.doorkeeper.bench.$main" \
         --library build/release/libdoorkeeper.so --opa .dev/bin/opa --policies policies \
         --directory build/bench "$@"
 }

@@ -31,7 +31,7 @@ public final class Bench {
     public static void main(String[] arguments) throws Exception {
         Options options = Options.of(arguments);
         Files.createDirectories(options.directory());
-        try (Opa opa = new Opa(options)) {
+        try (Opa opa = Opa.forOneClient(options)) {
             Report report = new Bench(options, opa).run();
             report.print();
             Path json = options.directory().resolve("bench.json");

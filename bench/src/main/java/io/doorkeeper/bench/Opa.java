@@ -2,21 +2,16 @@
 package io.doorkeeper.bench;
 
 import java.io.IOException;
-import java.io.InputStream;
-import java.io.Writer;
 import java.net.HttpURLConnection;
 import java.net.InetAddress;
 import java.net.ServerSocket;
 import java.net.URL;
-import java.nio.file.Files;
 import java.nio.file.Path;
-import java.nio.file.StandardCopyOption;
+import java.util.ArrayList;
+import java.util.List;
 import java.util.concurrent.TimeUnit;
 
-/**
- * A real OPA with the shipped policy, the rule for opa-kafka-plugin, and one client's grants: to
- * read each of the topics.
- */
+/** A real OPA on a free loopback port. */
 final class Opa implements AutoCloseable {
     private static final long PATIENCE_NS = TimeUnit.SECONDS.toNanos(60);
     private static final long LOOK_MS = 50;
@@ -26,18 +21,26 @@ final class Opa implements AutoCloseable {
     private final int port;
     private final Process process;
 
-    /** Returns when OPA decides. */
-    Opa(Bench.Options options) throws IOException, InterruptedException {
-        Path bundle = options.directory().resolve("bundle");
-        write(bundle, options.policies());
-        log = options.directory().resolve("opa.log");
+    /** {@code source}: the arguments that say where its policy is. Returns when OPA decides. */
+    Opa(Path binary, Path log, List<String> source) throws IOException, InterruptedException {
+        this.log = log;
         port = freePort();
-        process = new ProcessBuilder(options.opa().toString(), "run", "--server",
-                "--addr", "127.0.0.1:" + port, "--log-level", "error", "--skip-version-check",
-                "--bundle", bundle.toString())
+        List<String> command = new ArrayList<>(List.of(binary.toString(), "run", "--server",
+                "--addr", "127.0.0.1:" + port, "--log-level", "error", "--skip-version-check"));
+        command.addAll(source);
+        process = new ProcessBuilder(command)
                 .redirectErrorStream(true).redirectOutput(log.toFile()).start();
         Runtime.getRuntime().addShutdownHook(new Thread(process::destroy));
         awaitReady();
+    }
+
+    /** With one client's grants: to read each of the topics. */
+    static Opa forOneClient(Bench.Options options) throws IOException, InterruptedException {
+        Path bundle = options.directory().resolve("bundle");
+        Bundle.write(bundle, options.policies(), Requests.TOPICS,
+                topic -> List.of(Requests.CLIENT.getName()));
+        return new Opa(options.opa(), options.directory().resolve("opa.log"),
+                List.of("--bundle", bundle.toString()));
     }
 
     int port() {
@@ -48,28 +51,9 @@ final class Opa implements AutoCloseable {
         return "http://127.0.0.1:" + port;
     }
 
-    private static void write(Path bundle, Path policies) throws IOException {
-        Files.createDirectories(bundle);
-        Files.writeString(bundle.resolve(".manifest"), "{\"revision\":\"bench\"}");
-        Files.copy(policies.resolve("kafka/authz/authz.rego"), bundle.resolve("authz.rego"),
-                StandardCopyOption.REPLACE_EXISTING);
-        try (InputStream rule = Opa.class.getResourceAsStream("/plugin.rego")) {
-            Files.copy(rule, bundle.resolve("plugin.rego"), StandardCopyOption.REPLACE_EXISTING);
-        }
-        try (Writer data = Files.newBufferedWriter(bundle.resolve("data.json"))) {
-            writeGrants(data);
-        }
-    }
-
-    private static void writeGrants(Writer data) throws IOException {
-        Requests requests = new Requests(Requests.CLIENT);
-        String separator = "{\"kafka\":{\"grants\":{\"topics\":{";
-        for (int i = 0; i < Requests.TOPICS; i++) {
-            data.write(separator + "\"" + requests.topic(i) + "\":{\"read\":[\""
-                    + Requests.CLIENT.getName() + "\"]}");
-            separator = ",\n";
-        }
-        data.write("}}}}");
+    /** All of its threads together, since its start. */
+    double cpuSeconds() {
+        return process.info().totalCpuDuration().map(cpu -> cpu.toNanos() * 1e-9).orElseThrow();
     }
 
     private static int freePort() throws IOException {

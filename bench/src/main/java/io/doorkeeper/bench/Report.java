@@ -49,7 +49,7 @@ record Report(String mode, String java, String kafka, String architecture, int p
         }
     }
 
-    private static void print(String title, List<Figure> figures) {
+    static void print(String title, List<Figure> figures) {
         String row = "  %-41s %-15s %15s %8s  %s";
         say("%n%s%n", title);
         say(row, "", "", "", "target", "reached");
@@ -69,7 +69,7 @@ record Report(String mode, String java, String kafka, String architecture, int p
         return String.format(Locale.ROOT, "%,." + decimals + "f", value);
     }
 
-    private static void say(String format, Object... values) {
+    static void say(String format, Object... values) {
         System.out.println(String.format(Locale.ROOT, format, values));
     }
 }

@@ -51,6 +51,11 @@ final class Requests {
     }
 
     RequestContext context() {
+        return context(principal);
+    }
+
+    /** Of a request on the connection that {@code principal} came with. */
+    static RequestContext context(KafkaPrincipal principal) {
         return new RequestContext(HEADER, CONNECTION, InetAddress.getLoopbackAddress(),
                 Optional.empty(), principal, LISTENER_NAME, SecurityProtocol.SSL,
                 ClientInformation.EMPTY, false);

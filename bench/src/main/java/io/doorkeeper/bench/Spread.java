@@ -14,6 +14,13 @@ record Spread(double min, double median) {
         return new Spread(sorted[0], median);
     }
 
+    /** The least sample that {@code part} of all samples do not exceed. */
+    static double quantile(double[] samples, double part) {
+        double[] sorted = samples.clone();
+        Arrays.sort(sorted);
+        return sorted[(int) Math.ceil(part * sorted.length) - 1];
+    }
+
     /** How often {@code other} fits into this: minimum by minimum, median by median. */
     Spread times(Spread other) {
         return new Spread(min / other.min, median / other.median);
