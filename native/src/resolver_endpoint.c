@@ -98,7 +98,7 @@ void dk_endpoint_failed(struct endpoint *endpoint) {
     dk_endpoints_changed(endpoint->resolver);
 }
 
-bool dk_endpoint_is_ready(struct endpoint *endpoint) {
+bool dk_endpoint_set_ready(struct endpoint *endpoint) {
     endpoint->good_polls++;
     bool was_down = dk_breaker_success(&endpoint->breaker);
     dk_endpoints_changed(endpoint->resolver);

@@ -225,7 +225,7 @@ void dk_endpoints_changed(struct dk_resolver *resolver);
 /** It is out of reach, has no policy, or its policy fails. */
 void dk_endpoint_failed(struct endpoint *endpoint);
 /** A poll was answered with a result; true if it was not up before. */
-bool dk_endpoint_is_ready(struct endpoint *endpoint);
+bool dk_endpoint_set_ready(struct endpoint *endpoint);
 /** A question was answered. */
 void dk_endpoint_answered(struct endpoint *endpoint);
 

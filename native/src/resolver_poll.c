@@ -209,7 +209,7 @@ static void poll_failed(struct endpoint *endpoint) {
 static void set_ready(struct endpoint *endpoint) {
     struct dk_resolver *resolver = endpoint->resolver;
     /* First, so that whoever hears of it may ask at once. */
-    bool was_down = dk_endpoint_is_ready(endpoint);
+    bool was_down = dk_endpoint_set_ready(endpoint);
     pthread_mutex_lock(&resolver->lock);
     bool was_ready = resolver->ready;
     resolver->ready = true;

@@ -171,16 +171,20 @@ static void an_answer_by_the_new_policy_to_an_older_request_is_not_kept(void **s
     ask_clean_up(&other);
 }
 
-#define DOCUMENT "opa.revision.path", "kafka/revision"
+/* `revision` NULL: of bundles there is none. */
+static void start_with_document(struct rig *rig, const char *revision, const char *json) {
+    rig->opa = fake_opa_start();
+    assert_non_null(rig->opa);
+    fake_opa_set_revision(rig->opa, revision);
+    fake_opa_set_document(rig->opa, json);
+    rig_start(rig, fake_opa_url(rig->opa),
+              (const char *[]){OFTEN, "opa.revision.path", "kafka/revision", NULL});
+    assert_true(dk_resolver_wait_ready(rig->resolver, LONG_MS));
+}
 
 static void a_revision_document_tells_of_pushed_data(void **state) {
     struct rig *rig = *state;
-    rig->opa = fake_opa_start();
-    assert_non_null(rig->opa);
-    fake_opa_set_revision(rig->opa, NULL);
-    fake_opa_set_document(rig->opa, "\"push 1\"");
-    rig_start(rig, fake_opa_url(rig->opa), (const char *[]){OFTEN, DOCUMENT, NULL});
-    assert_true(dk_resolver_wait_ready(rig->resolver, LONG_MS));
+    start_with_document(rig, NULL, "\"push 1\"");
     WAIT_UNTIL(rig_has_revision(rig, "push%201"));
     assert_int_equal(rig_ask(rig, "alice", "ok-a"), DK_ALLOW);
     assert_int_equal(rig_cached(rig, "alice", "ok-a").lookup, DK_LOOKUP_FRESH);
@@ -194,11 +198,7 @@ static void a_revision_document_tells_of_pushed_data(void **state) {
 
 static void bundles_and_the_document_both_count(void **state) {
     struct rig *rig = *state;
-    rig->opa = fake_opa_start();
-    assert_non_null(rig->opa);
-    fake_opa_set_document(rig->opa, "1");
-    rig_start(rig, fake_opa_url(rig->opa), (const char *[]){OFTEN, DOCUMENT, NULL});
-    assert_true(dk_resolver_wait_ready(rig->resolver, LONG_MS));
+    start_with_document(rig, "r1", "1");
     uint64_t epoch = dk_cache_epoch(rig->cache);
     fake_opa_set_revision(rig->opa, "r2");
     WAIT_UNTIL(dk_cache_epoch(rig->cache) == epoch + 1);
@@ -209,11 +209,7 @@ static void bundles_and_the_document_both_count(void **state) {
 
 static void a_document_that_is_missing_changes_nothing_and_is_said(void **state) {
     struct rig *rig = *state;
-    rig->opa = fake_opa_start();
-    assert_non_null(rig->opa);
-    fake_opa_set_document(rig->opa, "1");
-    rig_start(rig, fake_opa_url(rig->opa), (const char *[]){OFTEN, DOCUMENT, NULL});
-    assert_true(dk_resolver_wait_ready(rig->resolver, LONG_MS));
+    start_with_document(rig, "r1", "1");
     uint64_t epoch = dk_cache_epoch(rig->cache);
     fake_opa_set_document(rig->opa, "[1]");
     WAIT_UNTIL(rig_logged(rig, "doorkeeper.opa.revision.path"));

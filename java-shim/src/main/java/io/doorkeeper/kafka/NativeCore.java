@@ -78,7 +78,8 @@ final class NativeCore {
     /**
      * Answers from local rules and the cache alone. Returns how many of the request's actions are
      * not allowed, with {@link #PROBE_LATE} if {@link #refresh} is to be called; or {@link
-     * #PROBE_STALE}; or another negative number: all are denied. Where all are allowed, {@code answers} is written only if somebody audits that.
+     * #PROBE_STALE}; or another negative number: all are denied. Where all are allowed, {@code
+     * answers} is written only if somebody audits that.
      */
     static native int probe(long core, long handle, byte[] request, int length, byte[] answers);
 
