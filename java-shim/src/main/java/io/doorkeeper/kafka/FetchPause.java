@@ -82,6 +82,7 @@ final class FetchPause {
     /** For tests. */
     static void forgetAll() {
         UNTIL_NANOS.clear();
+        CLOSED.set(0);
     }
 
     private static boolean mayClose() {
