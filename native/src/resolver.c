@@ -195,7 +195,7 @@ void dk_resolver_stop(struct dk_resolver *resolver) {
     }
     pthread_cond_broadcast(&resolver->on_ready);
     pthread_mutex_unlock(&resolver->lock);
-    (void)dk_http_wake(resolver->http); /* or the I/O thread sees `stopped` within IDLE_MS */
+    dk_http_wake(resolver->http);
 }
 
 size_t dk_resolver_memory_bytes(const struct dk_resolver *resolver) {
@@ -221,11 +221,8 @@ static struct opened open_flights(struct dk_resolver *resolver, struct call *cal
     if (opened.opened > 0 && !resolver->wake_pending) {
         resolver->wake_pending = true;
         pthread_mutex_unlock(&resolver->lock);
-        bool woken = dk_http_wake(resolver->http);
+        dk_http_wake(resolver->http);
         pthread_mutex_lock(&resolver->lock);
-        if (!woken) {
-            resolver->wake_pending = false; /* the next call tries again */
-        }
     }
     dk_metrics_add(resolver->metrics, DK_METRIC_JOINED, opened.joined);
     return opened;

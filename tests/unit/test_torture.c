@@ -178,7 +178,7 @@ static void one_that_nobody_could_wake_is_not_made(void **state) {
     (void)state;
     struct dk_error_text why;
     fail_nth_take_part(true);
-    fail_nth_begin(1, FAIL_FOR_EVER, FAIL_MULTI_WAKEUP);
+    fail_nth_begin(1, FAIL_FOR_EVER, FAIL_EVENTFD);
     assert_int_equal(make_authorizer(&why), DK_ERR_SYSTEM);
     fail_nth_end();
     fail_nth_take_part(false);

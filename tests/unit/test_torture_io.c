@@ -398,9 +398,9 @@ static void fail_for_long(struct run *run, enum fail_kind kind) {
 
 static void no_loop_runs_hot(void **state) {
     static const enum fail_kind kinds[] = {
-        FAIL_MALLOC,       FAIL_CALLOC,        FAIL_REALLOC,      FAIL_COND_INIT,
-        FAIL_EASY_SETOPT,  FAIL_EASY_GETINFO,  FAIL_SLIST_APPEND, FAIL_MULTI_ADD_HANDLE,
-        FAIL_MULTI_WAKEUP, FAIL_MULTI_PERFORM, FAIL_MULTI_POLL,   FAIL_ANY,
+        FAIL_MALLOC,        FAIL_CALLOC,       FAIL_REALLOC,      FAIL_COND_INIT,
+        FAIL_EASY_SETOPT,   FAIL_EASY_GETINFO, FAIL_SLIST_APPEND, FAIL_MULTI_ADD_HANDLE,
+        FAIL_MULTI_PERFORM, FAIL_MULTI_POLL,   FAIL_ANY,
     };
     for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
         fail_for_long(*state, kinds[i]);
@@ -408,20 +408,6 @@ static void no_loop_runs_hot(void **state) {
 }
 
 /* ---- once and never again ---------------------------------------------------------------- */
-
-static void a_lost_wake_up_is_made_up_for_by_the_next_call(void **state) {
-    struct run *run = *state;
-    begin_run(run, "60000", 60000);
-    start_io(run);
-    WAIT_UNTIL(is_asked_anew(run));
-    begin_failing(run, 1, 1, FAIL_MULTI_WAKEUP);
-    (void)ask(run, &mixed);
-    assert_int_equal(fail_nth_count(FAIL_MULTI_WAKEUP), 1);
-    dk_authorizer_flush(run->authorizer);
-    (void)ask(run, &lone);
-    assert_int_equal(fail_nth_count(FAIL_MULTI_WAKEUP), 2);
-    end_run(run);
-}
 
 static bool says(struct run *run, const char *text) {
     char room[8192];
@@ -453,7 +439,6 @@ int main(void) {
         TEST(nothing_that_fails_at_work_allows_or_lasts),
         TEST(nothing_that_fails_at_the_end_of_a_ttl_allows_or_lasts),
         TEST(no_loop_runs_hot),
-        TEST(a_lost_wake_up_is_made_up_for_by_the_next_call),
         TEST(a_token_that_could_not_be_handed_over_is_handed_over_later),
     };
     return cmocka_run_group_tests_name("torture of an authorizer at work", tests, set_up_all,

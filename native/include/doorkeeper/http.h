@@ -78,12 +78,12 @@ DK_WARN_UNUSED enum dk_error dk_http_post(struct dk_http *http, size_t server, c
                                           dk_http_done *done, void *user);
 
 /**
- * Drives transfers and waits up to `timeout_ms` for the network or dk_http_wake; returns without
- * waiting further once a request has ended.
+ * Moves what can be moved, then waits up to `timeout_ms` until more can be moved or dk_http_wake is
+ * called; does not wait once a request has ended. To be called again and again.
  */
 void dk_http_poll(struct dk_http *http, int timeout_ms);
-/** False if nobody is woken; the next time may be better. */
-bool dk_http_wake(struct dk_http *http);
+/** Ends the wait of dk_http_poll, or the next one. */
+void dk_http_wake(struct dk_http *http);
 
 /**
  * A bearer token for the requests from now on; empty for none. Copied, white space around it is

@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <sys/random.h>
 
@@ -34,7 +35,7 @@ static const char *const names[FAIL_KIND_COUNT] = {
     [FAIL_MULTI_ADD_HANDLE] = "curl_multi_add_handle",
     [FAIL_MULTI_PERFORM] = "curl_multi_perform",
     [FAIL_MULTI_POLL] = "curl_multi_poll",
-    [FAIL_MULTI_WAKEUP] = "curl_multi_wakeup",
+    [FAIL_EVENTFD] = "eventfd",
     [FAIL_SLIST_APPEND] = "curl_slist_append",
 };
 
@@ -225,8 +226,8 @@ WRAPPED(CURLMcode, curl_multi_poll, CURLM *multi, struct curl_waitfd extra[], un
                : __real_curl_multi_poll(multi, extra, extra_count, timeout_ms, ready);
 }
 
-WRAPPED(CURLMcode, curl_multi_wakeup, CURLM *multi) {
-    return fails(FAIL_MULTI_WAKEUP) ? CURLM_WAKEUP_FAILURE : __real_curl_multi_wakeup(multi);
+WRAPPED(int, eventfd, unsigned value, int flags) {
+    return fails(FAIL_EVENTFD) ? -1 : __real_eventfd(value, flags);
 }
 
 WRAPPED(struct curl_slist *, curl_slist_append, struct curl_slist *list, const char *text) {
