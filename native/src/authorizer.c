@@ -1,52 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "doorkeeper/authorizer.h"
+#include "authorizer_internal.h"
 
-#include "denials.h"
-#include "doorkeeper/cache.h"
 #include "doorkeeper/clock.h"
-#include "doorkeeper/context_table.h"
-#include "doorkeeper/log.h"
-#include "doorkeeper/resolver.h"
-#include "tls_watch.h"
-#include "token_watch.h"
 
-#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
 #define LOG_LINES 4096u
-#define DEADLINE_MAX_MS 2000
-#define ACTIONS_PER_DEADLINE_MS 20 /* 50 µs each */
 #define FILE_LOOK_MS 500
 /* A decision is asked for anew in the last quarter of its TTL. */
 #define LATE_PART 4
 
 _Static_assert(DK_CONTEXT_MAX + 64 < DK_CONTEXT_MEMO_LEN_END, "a memo holds any context's length");
-
-struct dk_authorizer {
-    struct dk_config config;
-    struct dk_hash_key hash_key;
-    struct dk_cache *cache;
-    struct dk_context_table *contexts;
-    struct dk_metrics *metrics;
-    struct dk_log *log;
-    struct dk_denials *denials;
-    struct dk_resolver *resolver;
-    _Atomic bool stopped;        /* a flag only: it publishes nothing, so relaxed will do */
-    _Atomic uint32_t audit_mask; /* likewise */
-    /* The scribe's alone. */
-    struct dk_token_watch token;
-    bool token_waits; /* the token in use is not yet the resolver's */
-    struct dk_tls_watch tls;
-    struct dk_file_watch flush_file;
-    struct dk_log_limit flush_limit;
-    int64_t next_look_ms;
-};
-
-/* What a call decided, added to the shared counters once. */
-struct tally {
-    size_t rules, hits, misses, allowed, denied, stale, undefined, unavailable;
-};
 
 static void say_memory(struct dk_authorizer *authorizer) {
     size_t cache = dk_cache_memory_bytes(authorizer->cache);
@@ -158,7 +123,7 @@ void dk_authorizer_run(struct dk_authorizer *authorizer) {
     dk_resolver_run(authorizer->resolver);
 }
 
-static bool is_stopped(const struct dk_authorizer *authorizer) {
+bool dk_is_stopped(const struct dk_authorizer *authorizer) {
     return atomic_load_explicit(&authorizer->stopped, memory_order_relaxed);
 }
 
@@ -219,13 +184,13 @@ size_t dk_authorizer_drain(struct dk_authorizer *authorizer, uint8_t *out, size_
         int64_t wait_ms = end_ms - now_ms;
         wait_ms = wait_ms < 0 ? 0 : wait_ms > FILE_LOOK_MS ? FILE_LOOK_MS : wait_ms;
         size_t written = dk_log_drain(authorizer->log, out, capacity, (int)wait_ms);
-        if (written > 0 || is_stopped(authorizer) || dk_clock_ms() >= end_ms) {
+        if (written > 0 || dk_is_stopped(authorizer) || dk_clock_ms() >= end_ms) {
             return written;
         }
     }
 }
 
-static bool is_super_user(const struct dk_config *config, const struct dk_context *context) {
+bool dk_is_super_user(const struct dk_config *config, const struct dk_context *context) {
     for (size_t i = 0; i < config->super_user_count; i++) {
         if (dk_context_is_principal(context, dk_bytes_of(config->super_users[i]))) {
             return true;
@@ -234,9 +199,7 @@ static bool is_super_user(const struct dk_config *config, const struct dk_contex
     return false;
 }
 
-/* The rules that need nobody else, save the deny list, which comes before them. True if one of them
- * decides every action of the call. */
-static bool local_rule(int64_t not_after_s, bool super_user, dk_answer *answer) {
+bool dk_local_rule(int64_t not_after_s, bool super_user, dk_answer *answer) {
     if (not_after_s != 0 && dk_clock_wall_s() > not_after_s) {
         *answer = DK_ANSWER(DK_DENY, DK_SOURCE_RULE);
         return true;
@@ -250,7 +213,7 @@ static bool local_rule(int64_t not_after_s, bool super_user, dk_answer *answer) 
 
 enum dk_error dk_authorizer_register(struct dk_authorizer *authorizer, struct dk_bytes context,
                                      uint64_t *handle) {
-    if (is_stopped(authorizer)) {
+    if (dk_is_stopped(authorizer)) {
         return DK_ERR_CLOSED;
     }
     struct dk_context parsed;
@@ -260,7 +223,7 @@ enum dk_error dk_authorizer_register(struct dk_authorizer *authorizer, struct dk
     }
     struct dk_context_memo memo;
     memo.not_after_s = parsed.not_after_s;
-    memo.super_user = is_super_user(&authorizer->config, &parsed);
+    memo.super_user = dk_is_super_user(&authorizer->config, &parsed);
     /* The number before the list: a list that comes in between makes the memo stale. */
     memo.deny_generation = dk_denials_generation(authorizer->denials);
     memo.may_be_denied = dk_denials_concern(authorizer->denials, &parsed);
@@ -279,16 +242,17 @@ static void count_tally(struct dk_authorizer *authorizer, const struct tally *ta
     count(authorizer, DK_METRIC_RULES, tally->rules);
     count(authorizer, DK_METRIC_HITS, tally->hits);
     count(authorizer, DK_METRIC_MISSES, tally->misses);
-    count(authorizer, DK_METRIC_ALLOWED, tally->allowed);
+    /* Nearly every hit is an allow: kept as the difference from HITS, which wraps, ALLOWED costs
+     * the usual call nothing. */
+    count(authorizer, DK_METRIC_ALLOWED, tally->allowed - tally->hits);
     count(authorizer, DK_METRIC_DENIED, tally->denied);
     count(authorizer, DK_METRIC_STALE, tally->stale);
     count(authorizer, DK_METRIC_UNDEFINED, tally->undefined);
     count(authorizer, DK_METRIC_UNAVAILABLE, tally->unavailable);
 }
 
-/* Of a call whose answers are final. `tally` knows its hits and misses. */
-static void count_answers(struct dk_authorizer *authorizer, struct tally *tally,
-                          const dk_answer *answers, size_t actions) {
+void dk_count_answers(struct dk_authorizer *authorizer, struct tally *tally,
+                      const dk_answer *answers, size_t actions) {
     for (size_t i = 0; i < actions; i++) {
         enum dk_outcome outcome = DK_ANSWER_OUTCOME(answers[i]);
         tally->rules += DK_ANSWER_SOURCE(answers[i]) == DK_SOURCE_RULE;
@@ -325,7 +289,7 @@ static enum dk_error make_keys(struct dk_authorizer *authorizer, const struct dk
     return DK_OK;
 }
 
-static dk_answer answer_of_hit(struct dk_hit hit) {
+dk_answer dk_answer_of_hit(struct dk_hit hit) {
     return hit.lookup == DK_LOOKUP_FRESH ? DK_ANSWER(hit.outcome, DK_SOURCE_CACHE) : DK_ANSWER_MISS;
 }
 
@@ -342,7 +306,7 @@ static enum dk_error probe_cache(struct dk_authorizer *authorizer,
     size_t allowed = 0, misses = 0, late = 0;
     for (size_t i = 0; i < n; i++) {
         struct dk_hit hit = dk_cache_lookup(authorizer->cache, keys[i], now_ms);
-        answers[i] = answer_of_hit(hit);
+        answers[i] = dk_answer_of_hit(hit);
         allowed += answers[i] == DK_ANSWER(DK_ALLOW, DK_SOURCE_CACHE);
         misses += answers[i] == DK_ANSWER_MISS;
         late += hit.late;
@@ -381,7 +345,7 @@ static enum dk_error probe_rule(struct dk_authorizer *authorizer, dk_answer answ
     enum dk_error error = answer_all(answer, request, answers, out);
     if (error == DK_OK) {
         struct tally tally = {0};
-        count_answers(authorizer, &tally, answers, out->count);
+        dk_count_answers(authorizer, &tally, answers, out->count);
     }
     return error;
 }
@@ -390,7 +354,7 @@ enum dk_error dk_authorizer_probe(struct dk_authorizer *authorizer, uint64_t han
                                   struct dk_bytes request, dk_answer *answers,
                                   struct dk_probed *out) {
     *out = (struct dk_probed){.count = 0};
-    if (is_stopped(authorizer)) {
+    if (dk_is_stopped(authorizer)) {
         return DK_ERR_CLOSED;
     }
     struct dk_context_memo memo;
@@ -405,232 +369,10 @@ enum dk_error dk_authorizer_probe(struct dk_authorizer *authorizer, uint64_t han
         /* Which actions it is takes the list, and so a lock. */
         return answer_all(DK_ANSWER_MISS, request, answers, out);
     }
-    if (local_rule(memo.not_after_s, memo.super_user, &ruled)) {
+    if (dk_local_rule(memo.not_after_s, memo.super_user, &ruled)) {
         return probe_rule(authorizer, ruled, request, answers, out);
     }
     return probe_cache(authorizer, &memo.begun, request, answers, out);
-}
-
-static int64_t deadline_of(const struct dk_authorizer *authorizer, size_t actions,
-                           int64_t deadline_cap_ms) {
-    int64_t wait_ms = authorizer->config.deadline_ms + (int64_t)(actions / ACTIONS_PER_DEADLINE_MS);
-    if (wait_ms > DEADLINE_MAX_MS) {
-        wait_ms = DEADLINE_MAX_MS;
-    }
-    if (deadline_cap_ms > 0 && wait_ms > deadline_cap_ms) {
-        wait_ms = deadline_cap_ms;
-    }
-    return dk_clock_ms() + wait_ms;
-}
-
-/* Parses exactly `count` actions, every byte checked. */
-static enum dk_error parse_actions(struct dk_bytes request, struct dk_miss *asked, size_t actions) {
-    for (size_t i = 0; i < actions; i++) {
-        enum dk_error error = dk_action_parse(&request, &asked[i].action);
-        if (error != DK_OK) {
-            return error;
-        }
-    }
-    return request.len == 0 ? DK_OK : DK_ERR_MALFORMED;
-}
-
-/* One call of dk_authorizer_authorize on its way. */
-struct call {
-    const struct dk_context *context;
-    size_t actions;
-    dk_answer *answers;    /* one for each action; DK_ANSWER_MISS: it is open */
-    struct dk_miss *asked; /* the open ones in front, in their order */
-    size_t open;
-    bool any_late; /* there are decisions that should be asked for anew */
-    struct tally tally;
-};
-
-/* Answers what the deny list denies. */
-static void apply_deny_list(struct dk_authorizer *authorizer, struct call *call) {
-    dk_denials_apply(authorizer->denials, call->context, call->asked, call->actions);
-    for (size_t i = 0; i < call->actions; i++) {
-        const struct dk_miss *miss = &call->asked[i];
-        if (miss->source == DK_SOURCE_RULE) {
-            call->answers[i] = DK_ANSWER(miss->outcome, miss->source);
-        } else {
-            call->answers[i] = DK_ANSWER_MISS;
-            call->asked[call->open++] = *miss;
-        }
-    }
-}
-
-/* Answers what the cache knows. */
-static void look_up(struct dk_authorizer *authorizer, struct call *call) {
-    int64_t now_ms = dk_clock_coarse_ms();
-    size_t next = 0;
-    size_t misses = 0;
-    for (size_t i = 0; i < call->actions; i++) {
-        if (call->answers[i] != DK_ANSWER_MISS) {
-            continue;
-        }
-        const struct dk_miss *miss = &call->asked[next++];
-        struct dk_hit hit = dk_cache_lookup(authorizer->cache, miss->key, now_ms);
-        call->answers[i] = answer_of_hit(hit);
-        call->any_late |= hit.late;
-        if (call->answers[i] == DK_ANSWER_MISS) {
-            call->asked[misses] = *miss;
-            call->asked[misses].outcome = DK_UNAVAILABLE;
-            misses++;
-        }
-    }
-    call->tally.hits = call->open - misses;
-    call->tally.misses = misses;
-    call->open = misses;
-}
-
-/* What has no answer gets the last known one. Where the rule is off, the cache has no stale window
- * and finds nothing. */
-static void use_stale(struct dk_authorizer *authorizer, struct dk_miss *misses, size_t count) {
-    int64_t now_ms = dk_clock_coarse_ms();
-    for (size_t i = 0; i < count; i++) {
-        if (misses[i].outcome == DK_ALLOW || misses[i].outcome == DK_DENY) {
-            continue;
-        }
-        struct dk_hit hit = dk_cache_lookup(authorizer->cache, misses[i].key, now_ms);
-        if (hit.lookup != DK_LOOKUP_MISS) {
-            misses[i].outcome = hit.outcome;
-            misses[i].source = hit.lookup == DK_LOOKUP_STALE ? DK_SOURCE_STALE : DK_SOURCE_CACHE;
-        }
-    }
-}
-
-/* Every open action gets the outcome of its miss. */
-static void fill_in(struct call *call) {
-    const struct dk_miss *next = call->asked;
-    for (size_t i = 0; i < call->actions; i++) {
-        if (call->answers[i] == DK_ANSWER_MISS) {
-            call->answers[i] = DK_ANSWER(next->outcome, next->source);
-            next++;
-        }
-    }
-}
-
-/* Makes the keys of all that is asked; returns the epoch that they stand for. */
-static uint64_t make_all_keys(struct dk_authorizer *authorizer, const struct dk_context *context,
-                              struct dk_miss *asked, size_t actions) {
-    struct dk_keyed_hash begun;
-    uint64_t epoch = dk_cache_epoch(authorizer->cache);
-    dk_question_begin(&authorizer->hash_key, context, &begun);
-    for (size_t i = 0; i < actions; i++) {
-        asked[i].key = dk_question_key(&begun, &asked[i].action, epoch);
-        dk_cache_prefetch(authorizer->cache, asked[i].key);
-    }
-    return epoch;
-}
-
-/* Asks cache and OPA for what is open. */
-static void ask(struct dk_authorizer *authorizer, struct call *call, int64_t deadline_ms) {
-    uint64_t epoch = make_all_keys(authorizer, call->context, call->asked, call->open);
-    look_up(authorizer, call);
-    if (call->open > 0) {
-        dk_resolver_resolve(authorizer->resolver, call->context, call->asked, call->open, epoch,
-                            deadline_ms);
-        use_stale(authorizer, call->asked, call->open);
-        /* Another list may have come while this call waited. */
-        dk_denials_apply(authorizer->denials, call->context, call->asked, call->open);
-        fill_in(call);
-    }
-}
-
-/* The deny list, then the other rules, then cache and OPA. */
-static void answer_call(struct dk_authorizer *authorizer, struct call *call,
-                        int64_t deadline_cap_ms) {
-    const struct dk_context *context = call->context;
-    bool super_user = is_super_user(&authorizer->config, context);
-    dk_answer ruled;
-    apply_deny_list(authorizer, call);
-    if (!local_rule(context->not_after_s, super_user, &ruled)) {
-        ask(authorizer, call, deadline_of(authorizer, call->open, deadline_cap_ms));
-        return;
-    }
-    for (size_t i = 0; i < call->actions; i++) {
-        call->answers[i] = call->answers[i] == DK_ANSWER_MISS ? ruled : call->answers[i];
-    }
-}
-
-static enum dk_error decide(struct dk_authorizer *authorizer, struct dk_bytes context,
-                            struct dk_bytes request, struct dk_miss *asked, size_t actions,
-                            int64_t deadline_cap_ms, dk_answer *answers) {
-    struct dk_context parsed;
-    enum dk_error error = dk_context_parse(context, &parsed);
-    if (error == DK_OK) {
-        error = parse_actions(request, asked, actions);
-    }
-    if (error != DK_OK) {
-        return error;
-    }
-    struct call call = {.context = &parsed, .actions = actions, .answers = answers, .asked = asked};
-    if (is_stopped(authorizer)) {
-        memset(answers, DK_ANSWER(DK_UNAVAILABLE, DK_SOURCE_NONE), actions);
-        call.tally.misses = actions;
-    } else {
-        answer_call(authorizer, &call, deadline_cap_ms);
-    }
-    count_answers(authorizer, &call.tally, answers, actions);
-    if (call.any_late) {
-        dk_authorizer_refresh(authorizer, context, request, actions);
-    }
-    return DK_OK;
-}
-
-/* Leaves only what is late, and nothing that is denied; returns how many they are. */
-static size_t keep_late(struct dk_authorizer *authorizer, struct dk_miss *asked, size_t actions) {
-    int64_t now_ms = dk_clock_coarse_ms();
-    size_t late = 0;
-    for (size_t i = 0; i < actions; i++) {
-        if (asked[i].source != DK_SOURCE_RULE &&
-            dk_cache_lookup(authorizer->cache, asked[i].key, now_ms).late) {
-            asked[late++] = asked[i];
-        }
-    }
-    return late;
-}
-
-void dk_authorizer_refresh(struct dk_authorizer *authorizer, struct dk_bytes context,
-                           struct dk_bytes request, size_t actions) {
-    struct dk_context parsed;
-    if (is_stopped(authorizer) || actions > request.len / DK_ACTION_HEADER ||
-        dk_context_parse(context, &parsed) != DK_OK) {
-        return;
-    }
-    struct dk_miss *asked = calloc(actions + 1, sizeof(*asked));
-    if (asked == NULL) {
-        return;
-    }
-    if (parse_actions(request, asked, actions) == DK_OK) {
-        uint64_t epoch = make_all_keys(authorizer, &parsed, asked, actions);
-        dk_denials_apply(authorizer->denials, &parsed, asked, actions);
-        size_t late = keep_late(authorizer, asked, actions);
-        dk_resolver_refresh(authorizer->resolver, &parsed, asked, late, epoch);
-    }
-    free(asked);
-}
-
-enum dk_error dk_authorizer_authorize(struct dk_authorizer *authorizer, struct dk_bytes context,
-                                      struct dk_bytes request, size_t actions,
-                                      int64_t deadline_cap_ms, dk_answer *answers) {
-    if (actions > 0) {
-        memset(answers, DK_ANSWER(DK_DENY, DK_SOURCE_NONE), actions);
-    }
-    if (actions > DK_AUTHORIZE_MAX) {
-        return DK_ERR_TOO_LARGE;
-    }
-    if (actions > request.len / DK_ACTION_HEADER) {
-        return DK_ERR_MALFORMED; /* before memory is taken for actions that are not there */
-    }
-    struct dk_miss *asked = calloc(actions + 1, sizeof(*asked));
-    if (asked == NULL) {
-        return DK_ERR_MEMORY;
-    }
-    enum dk_error error =
-        decide(authorizer, context, request, asked, actions, deadline_cap_ms, answers);
-    free(asked);
-    return error;
 }
 
 void dk_authorizer_set_audit(struct dk_authorizer *authorizer, uint32_t mask) {
@@ -679,8 +421,16 @@ bool dk_authorizer_wait_ready(struct dk_authorizer *authorizer, int64_t timeout_
     return dk_resolver_wait_ready(authorizer->resolver, timeout_ms);
 }
 
+static uint64_t read_allowed(const struct dk_metrics *metrics) {
+    uint64_t beside_hits = dk_metrics_read(metrics, DK_METRIC_ALLOWED);
+    uint64_t allowed = beside_hits + dk_metrics_read(metrics, DK_METRIC_HITS);
+    return allowed > INT64_MAX ? 0 : allowed; /* additions under way may be seen in any order */
+}
+
 uint64_t dk_authorizer_metric(const struct dk_authorizer *authorizer, enum dk_metric metric) {
     switch (metric) {
+    case DK_METRIC_ALLOWED:
+        return read_allowed(authorizer->metrics);
     case DK_METRIC_LOG_DROPPED:
         return dk_log_dropped(authorizer->log);
     case DK_METRIC_BREAKER:

@@ -2,8 +2,8 @@
 /**
  * @file metrics.h
  * Counters. Adding is wait-free on any thread (spread over padded shards); reading adds the shards
- * up and may miss additions that are under way. LOG_DROPPED and the gauge DENY_ENTRIES are not kept
- * here: dk_authorizer_metric knows them.
+ * up and may miss additions that are under way. What the metrics mean is dk_authorizer_metric's to
+ * say: LOG_DROPPED, BREAKER and DENY_ENTRIES are not kept here, ALLOWED is kept without the hits.
  */
 #ifndef DOORKEEPER_METRICS_H
 #define DOORKEEPER_METRICS_H
