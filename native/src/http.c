@@ -265,8 +265,8 @@ static enum dk_http_kind kind_of(const struct slot *slot, CURLcode code) {
 }
 
 static void end_request(struct slot *slot, struct dk_http_result *result) {
+    slot->done(slot->user, result); /* first: somebody waits for it */
     (void)curl_multi_remove_handle(slot->http->multi, slot->easy);
-    slot->done(slot->user, result);
     slot->busy = false;
     slot->http->busy--;
 }
