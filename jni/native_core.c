@@ -14,7 +14,7 @@
 #include <string.h>
 
 /* Raised with every change to a native method's signature or to a record's format. */
-#define ABI_VERSION 3
+#define ABI_VERSION 4
 
 #define STACK_REQUEST_MAX 16384
 #define REQUEST_MAX (64 * 1024 * 1024)
@@ -29,6 +29,7 @@ enum setting {
     SETTING_PROBE_MAX = 2,
     SETTING_LET_RETRY = 3,
     SETTING_FETCH_PAUSE_MS = 4,
+    SETTING_AUDIT_MASK = 5,
 };
 
 /* JNI wants "modified UTF-8", which has no characters of four bytes. */
@@ -205,6 +206,9 @@ static jlong JNICALL setting(JNIEnv *env, jclass class, jlong core, jint which) 
     case SETTING_FETCH_PAUSE_MS:
         value = config->fetch_pause_ms;
         break;
+    case SETTING_AUDIT_MASK:
+        value = dk_authorizer_audit_mask(authorizer);
+        break;
     }
     core_table_leave(core);
     return value;
@@ -331,7 +335,8 @@ static jint JNICALL probe(JNIEnv *env, jclass class, jlong core, jlong handle, j
     struct dk_authorizer *authorizer = core_table_enter(core);
     if (authorizer != NULL) {
         result = probe_request(authorizer, handle, copy.bytes, found, &count);
-        are_allowed_audited = (dk_authorizer_audit_mask(authorizer) & DK_AUDIT_ALLOWED) != 0;
+        are_allowed_audited = (dk_authorizer_audit_mask(authorizer) &
+                               (DK_AUDIT_ALLOWED | DK_AUDIT_RECORD_ALLOWED)) != 0;
         core_table_leave(core);
     }
     free(copy.heap);
@@ -400,29 +405,39 @@ static void JNICALL refresh(JNIEnv *env, jclass class, jlong core, jbyteArray co
 }
 
 static void JNICALL audit(JNIEnv *env, jclass class, jlong core, jbyteArray principal,
-                          jbyteArray address, jbyteArray api, jbyteArray request, jint len,
-                          jint count, jbyteArray answers) {
+                          jbyteArray address, jbyteArray api, jbyteArray context, jlong took_ns,
+                          jbyteArray request, jint len, jint count, jbyteArray answers) {
     (void)class;
+    enum { PRINCIPAL, ADDRESS, API, CONTEXT, REQUEST, ANSWERS, COPIES };
     if (count < 0 || answers == NULL || count > (*env)->GetArrayLength(env, answers)) {
         return;
     }
-    uint8_t rooms[4][2048];
-    struct copy copies[4] = {{{NULL, 0}, NULL}};
-    struct copy found = {{NULL, 0}, NULL};
-    uint8_t found_room[DK_PROBE_MAX];
-    bool copied = copy_whole_array(env, principal, rooms[0], sizeof(rooms[0]), &copies[0]) &&
-                  copy_whole_array(env, address, rooms[1], sizeof(rooms[1]), &copies[1]) &&
-                  copy_whole_array(env, api, rooms[2], sizeof(rooms[2]), &copies[2]) &&
-                  copy_array(env, request, len, rooms[3], sizeof(rooms[3]), &copies[3]) &&
-                  copy_array(env, answers, count, found_room, sizeof(found_room), &found);
+    uint8_t rooms[COPIES][2048];
+    struct copy copies[COPIES] = {{{NULL, 0}, NULL}};
+    const jbyteArray whole[] = {principal, address, api, context};
+    bool copied =
+        copy_array(env, request, len, rooms[REQUEST], sizeof(rooms[0]), &copies[REQUEST]) &&
+        copy_array(env, answers, count, rooms[ANSWERS], sizeof(rooms[0]), &copies[ANSWERS]);
+    for (size_t i = PRINCIPAL; i <= CONTEXT && copied; i++) {
+        copied = (i == CONTEXT && context == NULL) ||
+                 copy_whole_array(env, whole[i], rooms[i], sizeof(rooms[0]), &copies[i]);
+    }
     struct dk_authorizer *authorizer = copied ? core_table_enter(core) : NULL;
     if (authorizer != NULL) {
-        dk_authorizer_audit(authorizer, copies[0].bytes, copies[1].bytes, copies[2].bytes,
-                            copies[3].bytes, (size_t)count, found.bytes.ptr);
+        const struct dk_decided_call call = {
+            .principal = copies[PRINCIPAL].bytes,
+            .address = copies[ADDRESS].bytes,
+            .api = copies[API].bytes,
+            .context = copies[CONTEXT].bytes,
+            .request = copies[REQUEST].bytes,
+            .count = (size_t)count,
+            .answers = copies[ANSWERS].bytes.ptr,
+            .took_ns = took_ns,
+        };
+        dk_authorizer_audit(authorizer, &call);
         core_table_leave(core);
     }
-    free(found.heap);
-    for (size_t i = 0; i < 4; i++) {
+    for (size_t i = 0; i < COPIES; i++) {
         free(copies[i].heap);
     }
 }
@@ -565,7 +580,7 @@ static const JNINativeMethod methods[] = {
     {"probe", "(JJ[BI[B)I", (void *)probe},
     {"authorize", "(J[BI[BIII[B)I", (void *)authorize},
     {"refresh", "(J[BI[BII)V", (void *)refresh},
-    {"audit", "(J[B[B[B[BII[B)V", (void *)audit},
+    {"audit", "(J[B[B[B[BJ[BII[B)V", (void *)audit},
     {"flush", "(J)V", (void *)flush},
     {"waitReady", "(JJ)Z", (void *)wait_ready},
     {"metric", "(JI)J", (void *)metric},

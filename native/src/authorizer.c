@@ -8,6 +8,7 @@
 
 #define LOG_LINES 4096u
 #define FILE_LOOK_MS 500
+#define DECISIONS_MS 50
 /* A decision is asked for anew in the last quarter of its TTL. */
 #define LATE_PART 4
 
@@ -18,10 +19,13 @@ static void say_memory(struct dk_authorizer *authorizer) {
     size_t contexts = dk_context_table_memory_bytes();
     size_t log = dk_log_memory_bytes(authorizer->log);
     size_t resolver = dk_resolver_memory_bytes(authorizer->resolver);
+    size_t decisions =
+        authorizer->decisions == NULL ? 0 : dk_decision_log_memory_bytes(authorizer->decisions);
     dk_log_write(authorizer->log, DK_LOG_CORE, DK_LOG_INFO,
                  "memory is fixed from here on, in bytes: cache %zu, contexts %zu, log %zu, "
-                 "resolver %zu, together %zu",
-                 cache, contexts, log, resolver, cache + contexts + log + resolver);
+                 "resolver %zu, decision log %zu, together %zu",
+                 cache, contexts, log, resolver, decisions,
+                 cache + contexts + log + resolver + decisions);
 }
 
 static enum dk_error new_resolver(struct dk_authorizer *authorizer, struct dk_error_text *why) {
@@ -64,6 +68,10 @@ static enum dk_error make_parts(struct dk_authorizer *authorizer, struct dk_erro
     if (error == DK_OK) {
         error = dk_metrics_new(&authorizer->metrics);
     }
+    if (error == DK_OK && config->decision_log_file[0] != '\0') {
+        error = dk_decision_log_new(config, authorizer->metrics, authorizer->log,
+                                    &authorizer->decisions, why);
+    }
     if (error == DK_OK) {
         error = dk_context_table_new(&authorizer->contexts);
     }
@@ -104,6 +112,7 @@ void dk_authorizer_destroy(struct dk_authorizer *authorizer) {
     dk_resolver_destroy(authorizer->resolver);
     dk_cache_destroy(authorizer->cache);
     dk_context_table_destroy(authorizer->contexts);
+    dk_decision_log_destroy(authorizer->decisions);
     dk_metrics_destroy(authorizer->metrics);
     dk_denials_destroy(authorizer->denials);
     dk_log_destroy(authorizer->log);
@@ -178,11 +187,15 @@ static void look_after_files(struct dk_authorizer *authorizer, int64_t now_ms) {
 size_t dk_authorizer_drain(struct dk_authorizer *authorizer, uint8_t *out, size_t capacity,
                            int timeout_ms) {
     int64_t end_ms = dk_clock_ms() + timeout_ms;
+    int64_t wait_max_ms = authorizer->decisions == NULL ? FILE_LOOK_MS : DECISIONS_MS;
     for (;;) {
         int64_t now_ms = dk_clock_ms();
         look_after_files(authorizer, now_ms);
+        if (authorizer->decisions != NULL) {
+            dk_decision_log_round(authorizer->decisions);
+        }
         int64_t wait_ms = end_ms - now_ms;
-        wait_ms = wait_ms < 0 ? 0 : wait_ms > FILE_LOOK_MS ? FILE_LOOK_MS : wait_ms;
+        wait_ms = wait_ms < 0 ? 0 : wait_ms > wait_max_ms ? wait_max_ms : wait_ms;
         size_t written = dk_log_drain(authorizer->log, out, capacity, (int)wait_ms);
         if (written > 0 || dk_is_stopped(authorizer) || dk_clock_ms() >= end_ms) {
             return written;
@@ -380,28 +393,42 @@ void dk_authorizer_set_audit(struct dk_authorizer *authorizer, uint32_t mask) {
 }
 
 uint32_t dk_authorizer_audit_mask(const struct dk_authorizer *authorizer) {
-    return atomic_load_explicit(&authorizer->audit_mask, memory_order_relaxed);
+    uint32_t mask = atomic_load_explicit(&authorizer->audit_mask, memory_order_relaxed);
+    if (authorizer->decisions != NULL) {
+        mask |= DK_AUDIT_RECORD_DENIED;
+        mask |=
+            authorizer->config.decision_log_mode == DK_RECORD_EVERY ? DK_AUDIT_RECORD_ALLOWED : 0;
+    }
+    return mask;
 }
 
-void dk_authorizer_audit(struct dk_authorizer *authorizer, struct dk_bytes principal,
-                         struct dk_bytes address, struct dk_bytes api, struct dk_bytes request,
-                         size_t actions, const dk_answer *answers) {
+static void write_audit_lines(struct dk_authorizer *authorizer, const struct dk_decided_call *call,
+                              uint32_t mask, const char *revision) {
+    const struct dk_audit_call shown = {call->principal, call->address, call->api, revision};
+    struct dk_bytes rest = call->request;
+    for (size_t i = 0; i < call->count; i++) {
+        struct dk_action action;
+        if (dk_action_parse_fast(&rest, &action) != DK_OK) {
+            return;
+        }
+        enum dk_outcome outcome = DK_ANSWER_OUTCOME(call->answers[i]);
+        if (dk_audit_wants(mask, &action, outcome)) {
+            dk_audit_write(authorizer->log, &shown, &action, outcome,
+                           DK_ANSWER_SOURCE(call->answers[i]));
+        }
+    }
+}
+
+void dk_authorizer_audit(struct dk_authorizer *authorizer, const struct dk_decided_call *call) {
     uint32_t mask = dk_authorizer_audit_mask(authorizer);
     if (mask == 0) {
         return;
     }
     char revision[DK_REVISION_MAX];
     dk_resolver_revision(authorizer->resolver, revision);
-    struct dk_audit_call call = {principal, address, api, revision};
-    for (size_t i = 0; i < actions; i++) {
-        struct dk_action action;
-        if (dk_action_parse_fast(&request, &action) != DK_OK) {
-            return;
-        }
-        enum dk_outcome outcome = DK_ANSWER_OUTCOME(answers[i]);
-        if (dk_audit_wants(mask, &action, outcome)) {
-            dk_audit_write(authorizer->log, &call, &action, outcome, DK_ANSWER_SOURCE(answers[i]));
-        }
+    write_audit_lines(authorizer, call, mask, revision);
+    if (authorizer->decisions != NULL) {
+        dk_decision_log_put(authorizer->decisions, call, revision);
     }
 }
 

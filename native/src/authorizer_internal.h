@@ -9,6 +9,7 @@
 #ifndef DOORKEEPER_AUTHORIZER_INTERNAL_H
 #define DOORKEEPER_AUTHORIZER_INTERNAL_H
 
+#include "decision_log.h"
 #include "denials.h"
 #include "doorkeeper/authorizer.h"
 #include "doorkeeper/cache.h"
@@ -28,6 +29,7 @@ struct dk_authorizer {
     struct dk_metrics *metrics;
     struct dk_log *log;
     struct dk_denials *denials;
+    struct dk_decision_log *decisions; /**< NULL: nothing is recorded */
     struct dk_resolver *resolver;
     _Atomic bool stopped;        /**< a flag only: it publishes nothing, so relaxed will do */
     _Atomic uint32_t audit_mask; /**< likewise */

@@ -31,3 +31,7 @@ int64_t dk_clock_ns(void) {
 int64_t dk_clock_wall_s(void) {
     return read_ns(CLOCK_REALTIME_COARSE) / 1000000000;
 }
+
+int64_t dk_clock_wall_ns(void) {
+    return read_ns(CLOCK_REALTIME);
+}

@@ -263,24 +263,35 @@ static void read_number(struct reader *reader, const struct setting_row *row,
     *(int64_t *)((char *)reader->out + row->offset) = number;
 }
 
-static void read_fields(struct reader *reader, const struct setting_row *row,
-                        struct dk_bytes value) {
-    reader->out->question_fields = 0;
+/* "none", or names that `flag_of` knows. */
+static void read_flags(struct reader *reader, const struct setting_row *row, struct dk_bytes value,
+                       uint32_t (*flag_of)(struct dk_bytes name), uint32_t *out) {
+    *out = 0;
     if (dk_bytes_equal(value, dk_bytes_of("none"))) {
         return;
     }
     struct dk_bytes rest = value;
     do {
         struct dk_bytes name = take_part(&rest, ',');
-        uint32_t group = setting_field_group(name);
-        if (group == 0) {
+        uint32_t flag = flag_of(name);
+        if (flag == 0) {
             char reason[SHOWN_MAX + 40];
             snprintf(reason, sizeof(reason), "\"%s\" is no field", show(name).text);
             report_value(reader, row, value, reason);
             return;
         }
-        reader->out->question_fields |= group;
+        *out |= flag;
     } while (rest.len > 0);
+}
+
+static void read_decision_mode(struct reader *reader, const struct setting_row *row,
+                               struct dk_bytes value) {
+    bool every = dk_bytes_equal(value, dk_bytes_of("every"));
+    if (!every && !dk_bytes_equal(value, dk_bytes_of("denied"))) {
+        report_value(reader, row, value, "");
+        return;
+    }
+    reader->out->decision_log_mode = every ? DK_RECORD_EVERY : DK_RECORD_DENIED;
 }
 
 /* The order is fixed, because no other has a use: what is retried or denied never comes to the next
@@ -358,7 +369,13 @@ static void read_value(struct reader *reader, const struct setting_row *row,
         read_number(reader, row, value);
         return;
     case SETTING_FIELDS:
-        read_fields(reader, row, value);
+        read_flags(reader, row, value, setting_field_group, &reader->out->question_fields);
+        return;
+    case SETTING_ERASE:
+        read_flags(reader, row, value, setting_erasable, &reader->out->decision_log_erase);
+        return;
+    case SETTING_DECISION_MODE:
+        read_decision_mode(reader, row, value);
         return;
     case SETTING_ON_UNAVAILABLE:
         read_on_unavailable(reader, row, value);

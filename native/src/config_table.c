@@ -137,6 +137,35 @@ const struct setting_row setting_rows[] = {
      "Whenever the content of this file changes, every cached decision becomes void: `date` into "
      "it is enough. It need not be there at first. It is looked at about twice a second.",
      "/var/lib/kafka/doorkeeper-flush"},
+    {"doorkeeper.decision.log.file", SETTING_FILE, MEMBER(decision_log_file), "", NULL, 0, 0,
+     "Where decisions are recorded, one JSON object a line, in the shape of OPA's decision log: "
+     "`audit.md` has the format. Nothing is recorded where this is empty. Requests never wait for "
+     "the file: what it cannot take is lost, counted and said.",
+     "/var/log/kafka/decisions.jsonl"},
+    {"doorkeeper.decision.log.mode", SETTING_DECISION_MODE, 0, "denied", NULL, 0, 0,
+     "Which decisions are recorded. `denied`: those that do not allow, also where nobody could "
+     "decide. `every`: all of them, those from the cache included.",
+     "every"},
+    {"doorkeeper.decision.log.erase", SETTING_ERASE, 0, "none", NULL, 0, 0,
+     "What recorded decisions leave out, for whoever reads them must not see it: `subject` and "
+     "`certificate` (facts of the client certificate), `address`, `client_id`, `name` (of the "
+     "resource). What was left out is named in the record's `erased`.",
+     "address,subject"},
+    {"doorkeeper.decision.log.rotate.bytes", SETTING_NUMBER, MEMBER(decision_log_rotate_bytes),
+     "268435456", NULL, 65536, 1099511627776,
+     "A decision log of this size is renamed, compressed (`.gz`), and a new one begun.",
+     "1073741824"},
+    {"doorkeeper.decision.log.rotate.ms", SETTING_NUMBER, MEMBER(decision_log_rotate_ms),
+     "86400000", NULL, 1000, 31536000000,
+     "The same after this time, whatever its size; counted from the node's start or the last "
+     "rotation.",
+     "3600000"},
+    {"doorkeeper.decision.log.files", SETTING_NUMBER, MEMBER(decision_log_files), "30", NULL, 1,
+     100000, "How many earlier decision logs are kept beside the current one.", "365"},
+    {"doorkeeper.decision.log.buffer.bytes", SETTING_NUMBER, MEMBER(decision_log_buffer_bytes),
+     "8388608", NULL, 65536, 1073741824,
+     "Memory for decisions that are not yet written. Decisions that find it full are lost.",
+     "67108864"},
     {"doorkeeper.library.path", SETTING_FILE, MEMBER(library_path), "",
      "beside the jar, then a private temporary directory", 0, 0,
      "The native library, `libdoorkeeper.so`. Only needed where it lies neither beside the jar "
@@ -170,9 +199,27 @@ uint32_t setting_field_group(struct dk_bytes name) {
     return 0;
 }
 
+static const struct {
+    const char *name;
+    enum dk_erasable flag;
+} erasables[] = {
+    {"subject", DK_ERASE_SUBJECT}, {"certificate", DK_ERASE_CERTIFICATE},
+    {"address", DK_ERASE_ADDRESS}, {"client_id", DK_ERASE_CLIENT_ID},
+    {"name", DK_ERASE_NAME},
+};
+
+uint32_t setting_erasable(struct dk_bytes name) {
+    for (size_t i = 0; i < sizeof(erasables) / sizeof(erasables[0]); i++) {
+        if (dk_bytes_equal(name, dk_bytes_of(erasables[i].name))) {
+            return erasables[i].flag;
+        }
+    }
+    return 0;
+}
+
 bool setting_is_text(enum setting_type type) {
-    return type != SETTING_NUMBER && type != SETTING_FIELDS && type != SETTING_ON_UNAVAILABLE &&
-           type != SETTING_PRINCIPALS;
+    return type == SETTING_URL || type == SETTING_RULE || type == SETTING_OPTIONAL_RULE ||
+           type == SETTING_FILE;
 }
 
 void setting_expected(const struct setting_row *row, char out[SETTING_EXPECTED_MAX]) {
@@ -198,6 +245,13 @@ void setting_expected(const struct setting_row *row, char out[SETTING_EXPECTED_M
         break;
     case SETTING_ON_UNAVAILABLE:
         text = "some of stale, retry and deny, in this order, separated by commas";
+        break;
+    case SETTING_DECISION_MODE:
+        text = "denied or every";
+        break;
+    case SETTING_ERASE:
+        text = "none, or some of subject, certificate, address, client_id and name, separated by "
+               "commas";
         break;
     case SETTING_FIELDS:
         text = "none, or some of subject, certificate, listener, protocol, address, client_id and "

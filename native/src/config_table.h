@@ -16,6 +16,8 @@ enum setting_type {
     SETTING_FILE,
     SETTING_FIELDS,
     SETTING_ON_UNAVAILABLE,
+    SETTING_DECISION_MODE,
+    SETTING_ERASE,
     SETTING_PRINCIPALS,
 };
 
@@ -41,5 +43,7 @@ void setting_expected(const struct setting_row *row, char out[SETTING_EXPECTED_M
 
 /* The enum dk_field_group of a name, 0 for none. */
 uint32_t setting_field_group(struct dk_bytes name);
+/* The enum dk_erasable of a name, 0 for none. */
+uint32_t setting_erasable(struct dk_bytes name);
 
 #endif

@@ -457,9 +457,15 @@ static void audit_lines_follow_mask_flags_and_escaping(void **state) {
         (void)logged(fixture, "");
         fixture->lines[0] = '\0';
         dk_authorizer_set_audit(fixture->authorizer, mask);
-        dk_authorizer_audit(fixture->authorizer, dk_bytes_of("User:alice"),
-                            dk_bytes_of("192.0.2.7"), dk_bytes_of("FETCH"),
-                            dk_writer_view(&records.request), 2, answers);
+        const struct dk_decided_call call = {
+            .principal = dk_bytes_of("User:alice"),
+            .address = dk_bytes_of("192.0.2.7"),
+            .api = dk_bytes_of("FETCH"),
+            .request = dk_writer_view(&records.request),
+            .count = 2,
+            .answers = answers,
+        };
+        dk_authorizer_audit(fixture->authorizer, &call);
         assert_int_equal(logged(fixture, "is Allowed"), (mask & DK_AUDIT_ALLOWED) != 0);
         assert_int_equal(logged(fixture, "is Denied"), (mask & DK_AUDIT_DENIED) != 0);
     }

@@ -74,6 +74,9 @@ static void defaults(void **state) {
     assert_string_equal(config->library_path, "");
     assert_string_equal(config->deny_file, "");
     assert_string_equal(config->flush_file, "");
+    assert_string_equal(config->decision_log_file, "");
+    assert_int_equal(config->decision_log_mode, DK_RECORD_DENIED);
+    assert_int_equal(config->decision_log_erase, 0);
     assert_int_equal(config->question_fields, DK_GROUP_SUBJECT | DK_GROUP_LISTENER);
     assert_int_equal(config->super_user_count, 0);
     assert_int_equal(config->num_io_threads, 8);
@@ -121,6 +124,13 @@ static const struct {
     {"doorkeeper.start.wait.ms", MEMBER(start_wait_ms), 0, 10000, 600000},
     {"doorkeeper.stale.max.ms", MEMBER(stale_max_ms), 0, 3600000, 604800000},
     {"doorkeeper.fetch.pause.ms", MEMBER(fetch_pause_ms), 0, 3000, 60000},
+    {"doorkeeper.decision.log.rotate.bytes", MEMBER(decision_log_rotate_bytes), 65536, 268435456,
+     1099511627776},
+    {"doorkeeper.decision.log.rotate.ms", MEMBER(decision_log_rotate_ms), 1000, 86400000,
+     31536000000},
+    {"doorkeeper.decision.log.files", MEMBER(decision_log_files), 1, 30, 100000},
+    {"doorkeeper.decision.log.buffer.bytes", MEMBER(decision_log_buffer_bytes), 65536, 8388608,
+     1073741824},
     {"num.io.threads", MEMBER(num_io_threads), 1, 8, 2147483647},
 };
 
@@ -181,9 +191,9 @@ static void wrong_numbers_are_refused(void **state) {
 /* ---- texts ------------------------------------------------------------------------------- */
 
 static const char *const files[] = {
-    "doorkeeper.opa.token.file", "doorkeeper.opa.ca.file",  "doorkeeper.opa.certificate.file",
-    "doorkeeper.opa.key.file",   "doorkeeper.library.path", "doorkeeper.deny.file",
-    "doorkeeper.flush.file",
+    "doorkeeper.opa.token.file", "doorkeeper.opa.ca.file",       "doorkeeper.opa.certificate.file",
+    "doorkeeper.opa.key.file",   "doorkeeper.library.path",      "doorkeeper.deny.file",
+    "doorkeeper.flush.file",     "doorkeeper.decision.log.file",
 };
 
 #define URL_EXPECTED                                                                               \
@@ -410,6 +420,36 @@ static void wrong_fields_are_named(void **state) {
     }
 }
 
+/* ---- the decision log -------------------------------------------------------------------- */
+
+static void what_is_recorded(void **state) {
+    (void)state;
+    struct parsed parsed = PARSE("doorkeeper.decision.log.mode", "denied");
+    assert_int_equal(parsed.config.decision_log_mode, DK_RECORD_DENIED);
+    dk_config_clean_up(&parsed.config);
+    parsed = PARSE("doorkeeper.decision.log.mode", " every ");
+    assert_int_equal(parsed.config.decision_log_mode, DK_RECORD_EVERY);
+    dk_config_clean_up(&parsed.config);
+    expect_refused("doorkeeper.decision.log.mode", "all",
+                   "doorkeeper.decision.log.mode=all: expected denied or every");
+}
+
+static void what_is_erased(void **state) {
+    (void)state;
+    struct parsed parsed = PARSE("doorkeeper.decision.log.erase", "none");
+    assert_int_equal(parsed.config.decision_log_erase, 0);
+    dk_config_clean_up(&parsed.config);
+    parsed = PARSE("doorkeeper.decision.log.erase", "subject,certificate,address,client_id,name");
+    assert_int_equal(parsed.config.decision_log_erase, DK_ERASE_SUBJECT | DK_ERASE_CERTIFICATE |
+                                                           DK_ERASE_ADDRESS | DK_ERASE_CLIENT_ID |
+                                                           DK_ERASE_NAME);
+    dk_config_clean_up(&parsed.config);
+    expect_refused("doorkeeper.decision.log.erase", "address,listener",
+                   "doorkeeper.decision.log.erase=address,listener: \"listener\" is no field; "
+                   "expected none, or some of subject, certificate, address, client_id and name, "
+                   "separated by commas");
+}
+
 /* ---- super users ------------------------------------------------------------------------- */
 
 static void super_users_are_trimmed(void **state) {
@@ -624,6 +664,8 @@ int main(void) {
         cmocka_unit_test(nothing_allows_anew_while_opa_is_unavailable),
         cmocka_unit_test(fields),
         cmocka_unit_test(wrong_fields_are_named),
+        cmocka_unit_test(what_is_recorded),
+        cmocka_unit_test(what_is_erased),
         cmocka_unit_test(super_users_are_trimmed),
         cmocka_unit_test(wrong_super_users_are_named),
         cmocka_unit_test(an_unknown_key_suggests_the_nearest),

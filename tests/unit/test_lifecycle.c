@@ -125,8 +125,14 @@ static void authorize(struct round *round, struct dk_bytes context, struct dk_by
     }
     look_at(round, answers, was_stopped);
     atomic_fetch_add(&round->late_calls, dk_clock_ms() - start_ms > DEADLINE_MS + SLACK_MS);
-    dk_authorizer_audit(round->authorizer, dk_bytes_of("User:user"), dk_bytes_of("192.0.2.1"),
-                        dk_bytes_of("FETCH"), request, NAMES, answers);
+    const struct dk_decided_call call = {
+        .principal = dk_bytes_of("User:user"),
+        .context = context,
+        .request = request,
+        .count = NAMES,
+        .answers = answers,
+    };
+    dk_authorizer_audit(round->authorizer, &call);
     atomic_fetch_add(&round->calls, 1);
     atomic_fetch_add(&round->calls_after_stop, was_stopped);
 }
@@ -212,11 +218,12 @@ static void *stop_as_well(void *user) {
 
 static void make_authorizer(struct round *round, const struct temp_dir *dir) {
     char urls[2 * TEMP_PATH_MAX + 20];
-    char token_path[TEMP_PATH_MAX];
+    char token_path[TEMP_PATH_MAX], decisions_path[TEMP_PATH_MAX];
     struct dk_config config;
     struct dk_error_text why;
     snprintf(urls, sizeof(urls), "unix:%s,unix:%s", round->socket_paths[0], round->socket_paths[1]);
     assert_true(temp_dir_write(dir, "token", dk_bytes_of("token"), token_path));
+    temp_dir_path(dir, "decisions", decisions_path);
     const struct dk_setting settings[] = {
         {dk_bytes_of("doorkeeper.opa.url"), dk_bytes_of(urls)},
         {dk_bytes_of("doorkeeper.opa.token.file"), dk_bytes_of(token_path)},
@@ -226,6 +233,11 @@ static void make_authorizer(struct round *round, const struct temp_dir *dir) {
         {dk_bytes_of("doorkeeper.breaker.probe.interval.ms"), dk_bytes_of("10")},
         {dk_bytes_of("doorkeeper.cache.ttl.allow.ms"), dk_bytes_of("20")},
         {dk_bytes_of("doorkeeper.cache.ttl.deny.ms"), dk_bytes_of("20")},
+        {dk_bytes_of("doorkeeper.decision.log.file"), dk_bytes_of(decisions_path)},
+        {dk_bytes_of("doorkeeper.decision.log.mode"), dk_bytes_of("every")},
+        {dk_bytes_of("doorkeeper.decision.log.buffer.bytes"), dk_bytes_of("65536")},
+        {dk_bytes_of("doorkeeper.decision.log.rotate.bytes"), dk_bytes_of("65536")},
+        {dk_bytes_of("doorkeeper.decision.log.files"), dk_bytes_of("1")},
     };
     if (dk_config_parse(settings, sizeof(settings) / sizeof(settings[0]), &config, &why) != DK_OK) {
         fail_msg("%s", why.text);

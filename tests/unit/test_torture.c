@@ -110,7 +110,7 @@ static enum dk_error fail_with(enum dk_error error, struct dk_error_text *why) {
 /* ---- settings and an authorizer ---------------------------------------------------------- */
 
 static struct temp_dir dir;
-static char token_path[TEMP_PATH_MAX];
+static char token_path[TEMP_PATH_MAX], decisions_path[TEMP_PATH_MAX];
 static struct test_certificate authority, client;
 
 static enum dk_error parse_settings(struct dk_config *config, struct dk_error_text *why) {
@@ -123,6 +123,7 @@ static enum dk_error parse_settings(struct dk_config *config, struct dk_error_te
         {dk_bytes_of("doorkeeper.queue.entries"), dk_bytes_of("64")},
         {dk_bytes_of("doorkeeper.cache.ttl.allow.ms"), dk_bytes_of("2000")},
         {dk_bytes_of("doorkeeper.cache.ttl.deny.ms"), dk_bytes_of("1000")},
+        {dk_bytes_of("doorkeeper.decision.log.file"), dk_bytes_of(decisions_path)},
         {dk_bytes_of("super.users"), dk_bytes_of("User:CN=a;User:CN=b")},
     };
     return dk_config_parse(settings, COUNT_OF(settings), config, why);
@@ -443,6 +444,7 @@ static int set_up_all(void **state) {
     (void)state;
     bool ok = temp_dir_make(&dir) &&
               temp_dir_write(&dir, "token", dk_bytes_of("first"), token_path) &&
+              temp_dir_write(&dir, "decisions", dk_bytes_of("{}\n"), decisions_path) &&
               test_certificate_make(&authority, "CA", NULL, NULL) &&
               test_certificate_make(&client, "broker", &authority, "192.0.2.1");
     return ok ? 0 : -1;

@@ -200,8 +200,13 @@ static dk_answer ask(struct run *run, const struct list *list) {
             fail_msg("%s was allowed after %s had failed", list->names[i], fail_nth_failed());
         }
     }
-    dk_authorizer_audit(run->authorizer, dk_bytes_of("User:alice"), dk_bytes_of("192.0.2.1"),
-                        dk_bytes_of("FETCH"), dk_writer_view(&list->request), list->count, answers);
+    const struct dk_decided_call call = {
+        .principal = dk_bytes_of("User:alice"),
+        .request = dk_writer_view(&list->request),
+        .count = list->count,
+        .answers = answers,
+    };
+    dk_authorizer_audit(run->authorizer, &call);
     return answers[0];
 }
 

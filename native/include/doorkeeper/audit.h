@@ -21,8 +21,14 @@
 #include "doorkeeper/outcome.h"
 #include "doorkeeper/question.h"
 
-/** Which audit lines somebody reads; set by the scribe from the levels of the audit logger. */
-enum dk_audit_mask { DK_AUDIT_DENIED = 1, DK_AUDIT_ALLOWED = 2 };
+/** Which audit lines somebody reads, set by the scribe from the levels of the audit logger; and
+ *  which decisions the decision log records, by its settings. */
+enum dk_audit_mask {
+    DK_AUDIT_DENIED = 1,
+    DK_AUDIT_ALLOWED = 2,
+    DK_AUDIT_RECORD_DENIED = 4,
+    DK_AUDIT_RECORD_ALLOWED = 8,
+};
 
 /** What all actions of a call share: foreign bytes, escaped here. */
 struct dk_audit_call {

@@ -103,17 +103,26 @@ DK_WARN_UNUSED enum dk_error dk_authorizer_authorize(struct dk_authorizer *autho
 void dk_authorizer_refresh(struct dk_authorizer *authorizer, struct dk_bytes context,
                            struct dk_bytes request, size_t count);
 
-/** `mask`: of enum dk_audit_mask. */
+/** `mask`: DK_AUDIT_DENIED, DK_AUDIT_ALLOWED. */
 void dk_authorizer_set_audit(struct dk_authorizer *authorizer, uint32_t mask);
+/** Any thread, wait-free: the same, and what the decision log records. */
 uint32_t dk_authorizer_audit_mask(const struct dk_authorizer *authorizer);
 
+/** A call whose answers are final, or those of its actions that the mask asks for. */
+struct dk_decided_call {
+    struct dk_bytes principal, address, api; /**< for people, escaped where they are written */
+    struct dk_bytes context;                 /**< its record; empty: nothing could be asked */
+    struct dk_bytes request;                 /**< exactly `count` actions */
+    size_t count;
+    const dk_answer *answers;
+    int64_t took_ns; /**< 0: not measured */
+};
+
 /**
- * Any thread, never blocks: writes the audit lines for answers that are final, honouring the
- * actions' log flags and the mask. `principal`, `address`, `api`: for people, escaped here.
+ * Any thread, never blocks: writes the audit lines, honouring the actions' log flags and the mask,
+ * and hands the call to the decision log.
  */
-void dk_authorizer_audit(struct dk_authorizer *authorizer, struct dk_bytes principal,
-                         struct dk_bytes address, struct dk_bytes api, struct dk_bytes request,
-                         size_t count, const dk_answer *answers);
+void dk_authorizer_audit(struct dk_authorizer *authorizer, const struct dk_decided_call *call);
 
 /** Any thread: makes every cached decision unreachable. */
 void dk_authorizer_flush(struct dk_authorizer *authorizer);

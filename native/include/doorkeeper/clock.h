@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /**
  * @file clock.h
- * The three clocks of the core. Wait-free, any thread.
+ * The clocks of the core. Wait-free, any thread.
  */
 #ifndef DOORKEEPER_CLOCK_H
 #define DOORKEEPER_CLOCK_H
@@ -22,5 +22,7 @@ int64_t dk_clock_ns(void);
 
 /** Seconds since 1970 (coarse), for the validity of certificates only. */
 int64_t dk_clock_wall_s(void);
+/** Nanoseconds since 1970, for people to read. */
+int64_t dk_clock_wall_ns(void);
 
 #endif

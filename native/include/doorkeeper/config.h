@@ -31,6 +31,18 @@ enum dk_on_unavailable {
     DK_LET_RETRY = 1 << 1, /**< an error that makes the client ask again: the Java side's part */
 };
 
+/** Which decisions are recorded. */
+enum dk_decision_log_mode { DK_RECORD_DENIED, DK_RECORD_EVERY };
+
+/** What a recorded decision leaves out. */
+enum dk_erasable {
+    DK_ERASE_SUBJECT = 1 << 0,
+    DK_ERASE_CERTIFICATE = 1 << 1,
+    DK_ERASE_ADDRESS = 1 << 2,
+    DK_ERASE_CLIENT_ID = 1 << 3,
+    DK_ERASE_NAME = 1 << 4, /**< of the resource */
+};
+
 #define DK_OPA_URLS_MAX 8u
 
 /** Parsed, checked settings. Strings are owned, never NULL, empty where nothing is set. */
@@ -62,6 +74,12 @@ struct dk_config {
     int64_t fetch_pause_ms;
     char *deny_file;
     char *flush_file;
+    char *decision_log_file;     /**< empty: nothing is recorded */
+    uint32_t decision_log_mode;  /**< enum dk_decision_log_mode */
+    uint32_t decision_log_erase; /**< of enum dk_erasable */
+    int64_t decision_log_buffer_bytes;
+    int64_t decision_log_rotate_bytes, decision_log_rotate_ms;
+    int64_t decision_log_files;
     char *library_path; /**< read by the Java side before this library is there */
     char **super_users; /**< "User:CN=broker,O=Org", trimmed; Kafka's own super.users */
     size_t super_user_count;

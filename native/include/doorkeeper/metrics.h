@@ -36,6 +36,8 @@
     X(OPA_MICROS, "opa-time-us", "microseconds spent waiting for OPA's answers, summed")           \
     X(BREAKER, "breaker", "circuit breaker now: 0 closed, 1 half-open, 2 open")                    \
     X(LOG_DROPPED, "log-dropped", "log lines lost to a full ring")                                 \
+    X(DECISIONS_RECORDED, "decisions-recorded", "decisions written to the decision log")           \
+    X(DECISIONS_LOST, "decisions-lost", "decisions that the decision log could not take")          \
     X(DENY_ENTRIES, "deny-entries", "entries of the deny list that are in force now")
 
 enum dk_metric {

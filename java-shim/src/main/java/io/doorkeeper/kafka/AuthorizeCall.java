@@ -27,6 +27,7 @@ final class AuthorizeCall {
     private int[] open = new int[0];
     private int openCount;
     private boolean undecided;
+    private long startedNanos;
     /** The actions of the native call at hand, and what it answered. */
     private int[] asked = new int[0];
     private byte[] replies = new byte[0];
@@ -37,6 +38,7 @@ final class AuthorizeCall {
         this.named = named;
         openCount = 0;
         undecided = false;
+        startedNanos = 0;
         if (answers.length < actions.length) {
             makeRoom(Math.max(actions.length, ROOM_MIN));
         }
@@ -60,6 +62,7 @@ final class AuthorizeCall {
     }
 
     void decide(Core core, KnownContext context, int deadlineCapMs) {
+        startedNanos = core.records() ? System.nanoTime() : 0;
         if (context.record() == null) {
             return;
         }
@@ -93,8 +96,8 @@ final class AuthorizeCall {
         return Arrays.asList(results);
     }
 
-    /** Writes the audit lines that somebody reads. */
-    void audit(Core core, AuthorizableRequestContext context) {
+    /** Writes what somebody reads of these decisions. */
+    void audit(Core core, AuthorizableRequestContext context, KnownContext known) {
         int mask = core.auditMask();
         if (mask == 0) {
             return;
@@ -102,16 +105,19 @@ final class AuthorizeCall {
         request.clear();
         int lines = 0;
         for (int i = 0; i < actions.length; i++) {
-            if (isAuditWanted(mask, i) && request.addForAudit(actions[i], named)) {
+            if (isAuditWanted(mask, i) && addForAudit(core, actions[i])) {
                 replies[lines++] = answers[i];
             }
         }
         if (lines > 0) {
-            String address = context.clientAddress() == null
-                    ? "unknown" : ContextEncoder.text(context.clientAddress());
-            core.audit(context.principal().toString(), address,
-                    ApiNames.spoken(context.requestType()), request, lines, replies);
+            long tookNanos = startedNanos == 0 ? 0 : System.nanoTime() - startedNanos;
+            core.audit(context, known.record(), tookNanos, request, lines, replies);
         }
+    }
+
+    /** The decision log wants a name whole, where it can be had. */
+    private boolean addForAudit(Core core, Action action) {
+        return core.records() && request.add(action, named) || request.addForAudit(action, named);
     }
 
     private boolean isAllowed(int action) {
@@ -120,9 +126,12 @@ final class AuthorizeCall {
 
     /** The core decides this, too; here it spares encoding what nobody reads. */
     private boolean isAuditWanted(int mask, int action) {
-        return isAllowed(action)
-                ? (mask & NativeCore.AUDIT_ALLOWED) != 0 && actions[action].logIfAllowed()
-                : (mask & NativeCore.AUDIT_DENIED) != 0 && actions[action].logIfDenied();
+        if (isAllowed(action)) {
+            return (mask & NativeCore.AUDIT_RECORD_ALLOWED) != 0
+                    || (mask & NativeCore.AUDIT_ALLOWED) != 0 && actions[action].logIfAllowed();
+        }
+        return (mask & NativeCore.AUDIT_RECORD_DENIED) != 0
+                || (mask & NativeCore.AUDIT_DENIED) != 0 && actions[action].logIfDenied();
     }
 
     private void openAll(int from, int to) {

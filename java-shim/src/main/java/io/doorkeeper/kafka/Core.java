@@ -5,6 +5,7 @@ import java.util.HashMap;
 import java.util.Map;
 import java.util.SortedMap;
 import org.apache.kafka.common.config.ConfigException;
+import org.apache.kafka.server.authorizer.AuthorizableRequestContext;
 
 /**
  * One native core with its two daemon threads. Authorizers with equal settings share it, so that
@@ -25,6 +26,7 @@ final class Core {
     private final long startWaitMs;
     private final boolean letsRetry;
     private final long fetchPauseMs;
+    private final int recordMask;
     private final Scribe scribe;
     private final Thread scribeThread;
     private final Thread ioThread;
@@ -38,6 +40,7 @@ final class Core {
         this.startWaitMs = NativeCore.setting(handle, NativeCore.SETTING_START_WAIT_MS);
         this.letsRetry = NativeCore.setting(handle, NativeCore.SETTING_LET_RETRY) != 0;
         this.fetchPauseMs = NativeCore.setting(handle, NativeCore.SETTING_FETCH_PAUSE_MS);
+        this.recordMask = (int) NativeCore.setting(handle, NativeCore.SETTING_AUDIT_MASK);
         this.scribe = new Scribe(handle);
         this.scribeThread = daemon("doorkeeper-scribe", scribe);
         this.ioThread = daemon("doorkeeper-io", () -> NativeCore.run(handle));
@@ -132,9 +135,14 @@ final class Core {
         return fetchPauseMs;
     }
 
-    /** Which audit lines somebody reads: {@link NativeCore#AUDIT_DENIED} and so on. */
+    /** Which decisions somebody reads: {@link NativeCore#AUDIT_DENIED} and so on. */
     int auditMask() {
-        return scribe.auditMask();
+        return scribe.auditMask() | recordMask;
+    }
+
+    /** Whether there is a decision log. */
+    boolean records() {
+        return recordMask != 0;
     }
 
     void setClusterId(String id) {
@@ -166,11 +174,18 @@ final class Core {
                 count);
     }
 
-    /** One line for each action of the request that its flags and {@link #auditMask} ask for. */
-    void audit(String principal, String address, String api, RequestEncoder request, int count,
-               byte[] answers) {
-        NativeCore.audit(handle, Utf8.encodeLossy(principal), Utf8.encodeLossy(address),
-                Utf8.encodeLossy(api), request.buffer(), request.length(), count, answers);
+    /**
+     * One line for each action of the request that its flags and {@link #auditMask} ask for, and
+     * what the decision log records.
+     */
+    void audit(AuthorizableRequestContext context, byte[] record, long tookNanos,
+               RequestEncoder request, int count, byte[] answers) {
+        String address = context.clientAddress() == null
+                ? "unknown" : ContextEncoder.text(context.clientAddress());
+        NativeCore.audit(handle, Utf8.encodeLossy(context.principal().toString()),
+                Utf8.encodeLossy(address),
+                Utf8.encodeLossy(ApiNames.spoken(context.requestType())), record, tookNanos,
+                request.buffer(), request.length(), count, answers);
     }
 
     /** Makes every cached decision unreachable. */

@@ -130,12 +130,13 @@ public class DoorkeeperAuthorizer implements Authorizer {
         AuthorizeCall call = CALL.get();
         call.begin(actions, named);
         try {
+            KnownContext known = KnownContext.of(contexts, context);
             if (isRefused(context.principal())) {
                 sayWhyRefused((DoorkeeperPrincipal) context.principal());
             } else {
-                call.decide(core, KnownContext.of(contexts, context), deadlineCapMs);
+                call.decide(core, known, deadlineCapMs);
             }
-            call.audit(core, context);
+            call.audit(core, context, known);
             if (core.letsRetry() && call.isUndecided()) {
                 throw retriable(context);
             }

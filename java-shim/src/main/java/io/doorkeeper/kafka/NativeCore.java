@@ -11,7 +11,7 @@ package io.doorkeeper.kafka;
  */
 final class NativeCore {
     /** Raised with every change to a signature or record, here and in native_core.c. */
-    static final int ABI_VERSION = 3;
+    static final int ABI_VERSION = 4;
 
     /** For {@link #setting}. */
     static final int SETTING_FIELDS = 0;
@@ -19,6 +19,8 @@ final class NativeCore {
     static final int SETTING_PROBE_MAX = 2;
     static final int SETTING_LET_RETRY = 3;
     static final int SETTING_FETCH_PAUSE_MS = 4;
+    /** As long as {@link #setAudit} was not called: what the decision log records. */
+    static final int SETTING_AUDIT_MASK = 5;
 
     /** What {@link #probe} returns instead of a number of actions. */
     static final int PROBE_STALE = -1;
@@ -35,6 +37,9 @@ final class NativeCore {
     /** For {@link #setAudit}: which audit lines somebody reads. */
     static final int AUDIT_DENIED = 1;
     static final int AUDIT_ALLOWED = 2;
+    /** Beside them: which decisions the decision log records. */
+    static final int AUDIT_RECORD_DENIED = 4;
+    static final int AUDIT_RECORD_ALLOWED = 8;
 
     /** Levels of {@link #log} and of drained lines. */
     static final int LOG_ERROR = 0;
@@ -91,8 +96,15 @@ final class NativeCore {
     static native void refresh(long core, byte[] context, int contextLength, byte[] request,
                                int length, int count);
 
+    /**
+     * Audit lines, and the decision log, for answers that are final.
+     *
+     * @param context its record; null if nothing could be asked
+     * @param tookNanos 0: not measured
+     */
     static native void audit(long core, byte[] principal, byte[] address, byte[] api,
-                             byte[] request, int length, int count, byte[] answers);
+                             byte[] context, long tookNanos, byte[] request, int length, int count,
+                             byte[] answers);
 
     static native void flush(long core);
 

@@ -130,7 +130,7 @@ class NativeCoreTest {
         NativeCore.setClusterId(wrong, root);
         NativeCore.setAudit(wrong, NativeCore.AUDIT_ALLOWED);
         NativeCore.log(wrong, NativeCore.LOG_ERROR, root);
-        NativeCore.audit(wrong, root, root, root, request, request.length, 2, answers);
+        NativeCore.audit(wrong, root, root, root, root, 1, request, request.length, 2, answers);
         NativeCore.flush(wrong);
         NativeCore.stop(wrong);
         NativeCore.destroy(wrong);
@@ -155,8 +155,8 @@ class NativeCoreTest {
         assertNotEquals(0, authorize(root, wrong, request, request.length, 2, answers));
         assertNotEquals(0, authorize(root, root.length, request, wrong, 2, answers));
         assertNotEquals(0, authorize(root, root.length, request, request.length, wrong, answers));
-        NativeCore.audit(core, root, root, root, request, wrong, 2, answers);
-        NativeCore.audit(core, root, root, root, request, request.length, wrong, answers);
+        NativeCore.audit(core, root, root, root, root, 1, request, wrong, 2, answers);
+        NativeCore.audit(core, root, root, root, root, 1, request, request.length, wrong, answers);
         assertArrayEquals(new byte[] {9, 9}, answers);
     }
 
@@ -165,11 +165,11 @@ class NativeCoreTest {
         byte[] answers = {9, 9};
         NativeCore.setClusterId(core, null);
         NativeCore.log(core, NativeCore.LOG_ERROR, null);
-        NativeCore.audit(core, null, root, root, request, request.length, 2, answers);
-        NativeCore.audit(core, root, null, root, request, request.length, 2, answers);
-        NativeCore.audit(core, root, root, null, request, request.length, 2, answers);
-        NativeCore.audit(core, root, root, root, null, request.length, 2, answers);
-        NativeCore.audit(core, root, root, root, request, request.length, 2, null);
+        NativeCore.audit(core, null, root, root, root, 1, request, request.length, 2, answers);
+        NativeCore.audit(core, root, null, root, root, 1, request, request.length, 2, answers);
+        NativeCore.audit(core, root, root, null, root, 1, request, request.length, 2, answers);
+        NativeCore.audit(core, root, root, root, root, 1, null, request.length, 2, answers);
+        NativeCore.audit(core, root, root, root, root, 1, request, request.length, 2, null);
         assertTrue(NativeCore.drain(core, null, 0) < 0);
         assertEquals(0, NativeCore.register(core, null, root.length));
         assertEquals(PROBE_REFUSED, NativeCore.probe(core, handle, null, 0, answers));

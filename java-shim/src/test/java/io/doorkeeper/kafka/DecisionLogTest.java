@@ -1,0 +1,146 @@
+// SPDX-License-Identifier: Apache-2.0
+package io.doorkeeper.kafka;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.List;
+import java.util.Map;
+import java.util.stream.Collectors;
+import java.util.stream.IntStream;
+import org.apache.kafka.common.acl.AclOperation;
+import org.apache.kafka.common.resource.PatternType;
+import org.apache.kafka.common.resource.ResourcePattern;
+import org.apache.kafka.common.resource.ResourceType;
+import org.apache.kafka.server.authorizer.Action;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
+
+/** What reaches the decision log, whichever way a call was answered. */
+class DecisionLogTest {
+    @TempDir
+    Path directory;
+
+    private final StubOpa opa = new StubOpa().allow((ask, name) -> name.startsWith("allowed"));
+    private DoorkeeperAuthorizer authorizer;
+    private Path file;
+
+    private void start(String mode) {
+        file = directory.resolve("decisions.jsonl");
+        Map<String, Object> settings = Asking.settings(opa.url());
+        settings.put("doorkeeper.decision.log.file", file.toString());
+        settings.put("doorkeeper.decision.log.mode", mode);
+        authorizer = Asking.started(settings);
+    }
+
+    @AfterEach
+    void close() {
+        authorizer.close();
+        opa.close();
+    }
+
+    /** Ends the authorizer, so that every line has come. */
+    private List<String> lines() throws IOException {
+        authorizer.close();
+        return Files.readAllLines(file);
+    }
+
+    private static String summary(String line) {
+        return line.replaceFirst("^.*\"resource\":\\{\"type\":\"(\\w+)\",(?:\"name\":\"([\\w-]*).*?"
+                + "\",)?\"pattern\".*\"outcome\":\"(\\w+)\",\"source\":\"(\\w+)\".*$",
+                "$1 $2 $3 $4");
+    }
+
+    private static Action unlogged(String topic) {
+        return new Action(AclOperation.READ,
+                new ResourcePattern(ResourceType.TOPIC, topic, PatternType.LITERAL), 1, false,
+                false);
+    }
+
+    @Test
+    void everyDecisionIsThereWhateverKafkaWouldLog() throws IOException {
+        start("every");
+        Asking.Request request = Asking.request(Asking.certified("bob"));
+        for (int round = 0; round < 2; round++) {
+            authorizer.authorize(request, List.of(unlogged("allowed"), unlogged("denied")));
+        }
+        assertEquals(List.of("TOPIC allowed ALLOW opa", "TOPIC denied DENY opa",
+                "TOPIC allowed ALLOW cache", "TOPIC denied DENY cache"),
+                lines().stream().map(DecisionLogTest::summary).collect(Collectors.toList()));
+    }
+
+    @Test
+    void whatIsAllowedMayBeLeftOut() throws IOException {
+        start("denied");
+        authorizer.authorize(Asking.request(Asking.certified("bob")),
+                List.of(unlogged("allowed"), unlogged("denied")));
+        assertEquals(List.of("TOPIC denied DENY opa"),
+                lines().stream().map(DecisionLogTest::summary).collect(Collectors.toList()));
+    }
+
+    @Test
+    void whatWasNeverAskedIsThere() throws IOException {
+        start("denied");
+        authorizer.authorize(Asking.request(Asking.refused("eve")), List.of(unlogged("allowed")));
+        authorizer.authorizeByResourceType(Asking.request("eve"), AclOperation.READ,
+                ResourceType.GROUP);
+        List<String> lines = lines();
+        assertEquals("TOPIC allowed DENY none", summary(lines.get(0)));
+        assertTrue(lines.get(1).contains("{\"type\":\"GROUP\",\"pattern\":\"LITERAL\"}"),
+                lines.get(1));
+        assertEquals(2, lines.size());
+    }
+
+    /** An audit line shows a thousand characters of a name, a record all of it. */
+    @Test
+    void aLongNameIsThereWhole() throws IOException {
+        start("denied");
+        String name = "d".repeat(30_000);
+        authorizer.authorize(Asking.request("bob"), List.of(unlogged(name)));
+        assertTrue(lines().get(0).contains("\"name\":\"" + name + "\""));
+    }
+
+    @Test
+    void aNameCannotForgeALine() throws IOException {
+        start("denied");
+        authorizer.authorize(Asking.request("bob\n{}"), List.of(unlogged("x\n{\"result\":true}")));
+        List<String> lines = lines();
+        assertEquals(1, lines.size());
+        assertTrue(lines.get(0).contains("x\\u000a{\\\"result\\\":true}"), lines.get(0));
+    }
+
+    @ParameterizedTest
+    @ValueSource(ints = {1, 128, 129, 10_000})
+    void linesAddUpToTheMetrics(int actions) throws IOException {
+        start("every");
+        List<Action> list = Asking.read(IntStream.range(0, actions)
+                .mapToObj(i -> (i % 2 == 0 ? "allowed-" : "denied-") + i)
+                .collect(Collectors.toList()));
+        for (int round = 0; round < 2; round++) {
+            authorizer.authorize(Asking.request(Asking.certified("bob")), list);
+        }
+        Asking.await("every decision is written or lost", () ->
+                Asking.metric(authorizer, "decisions-recorded")
+                        + Asking.metric(authorizer, "decisions-lost") == 2L * actions);
+        long recorded = Asking.metric(authorizer, "decisions-recorded");
+        assertEquals(recorded, lines().size());
+        assertTrue(recorded > 0);
+    }
+
+    @Test
+    void withoutTheSettingThereIsNoLog() throws IOException {
+        authorizer = Asking.started(Asking.settings(opa.url()));
+        assertFalse(Asking.mayRead(authorizer, Asking.request("bob"), "denied"));
+        try (var files = Files.list(directory)) {
+            assertEquals(0, files.count());
+        }
+        assertEquals(0, Asking.metric(authorizer, "decisions-recorded"));
+    }
+}

@@ -1,0 +1,76 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The decision log of a broker that is killed under load."""
+
+import json
+
+import pytest
+
+from harness.clients import Client
+from harness.jmx import counters
+from harness.kafka import HAS_METRICS
+from harness.load import Producer
+from harness.processes import wait_until
+
+DENIED = "TOPIC_AUTHORIZATION_FAILED"
+MESSAGES = 50
+
+
+@pytest.fixture
+def decisions(tmp_path):
+    return tmp_path / "decisions.jsonl"
+
+
+@pytest.fixture
+def recorded_cluster(decisions, new_opa, new_cluster, pki):
+    opa = new_opa()
+    opa.start()
+    opa.publish("first", {"topics": {"orders": {"write": ["alice"]}}})
+    settings = {"doorkeeper.decision.log.file": decisions, "doorkeeper.decision.log.mode": "every"}
+    cluster = new_cluster(opa.url, extra=settings)
+    cluster.start()
+    assert Client(cluster, pki.identity("admin")).create_topic("orders") is None
+    yield cluster
+    cluster.stop()
+
+
+def whole_lines(file):
+    """A last line may be on its way."""
+    text = file.read_text()
+    return text[: text.rfind("\n") + 1]
+
+
+def outcomes(text, name, operation):
+    """Every line must be an event."""
+    return {
+        event["doorkeeper"]["outcome"]
+        for event in map(json.loads, text.splitlines())
+        if event["input"]["principal"]["name"] == name
+        and event["input"]["action"]["operation"] == operation
+    }
+
+
+def test_what_was_decided_outlives_a_broker_that_is_killed(recorded_cluster, decisions, pki):
+    cluster = recorded_cluster
+    bob = Client(cluster, pki.identity("bob"))
+    assert bob.produce("orders", "x") == DENIED
+    load = Producer(Client(cluster, pki.identity("alice")), "orders")
+    wait_until("alice works", lambda: len(load.acked) > MESSAGES)
+    wait_until(
+        "it is written", lambda: outcomes(whole_lines(decisions), "alice", "WRITE") == {"ALLOW"}
+    )
+    if HAS_METRICS:
+        seen = counters(cluster)
+        assert seen["decisions-lost"] == 0
+        assert len(whole_lines(decisions).splitlines()) >= seen["decisions-recorded"] > 0
+    cluster.broker.process.kill()
+    left = whole_lines(decisions)
+    assert outcomes(left, "bob", "DESCRIBE") == {"DENY"}
+    cluster.broker.start()
+    cluster.wait_for_clients()
+    wait_until("alice works again", lambda: len(load.acked) > 2 * MESSAGES)
+    load.stop()
+    cluster.stop()
+    text = decisions.read_text()
+    assert text.startswith(left), "what was whole is still there"
+    assert len(text) > len(left), "and it goes on behind it"
+    assert outcomes(text, "alice", "WRITE") == {"ALLOW"}
