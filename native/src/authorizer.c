@@ -48,15 +48,19 @@ struct tally {
     size_t rules, hits, misses, allowed, denied, stale, undefined, unavailable;
 };
 
+size_t dk_authorizer_memory_bytes(const struct dk_authorizer *authorizer) {
+    return dk_cache_memory_bytes(authorizer->cache) + dk_context_table_memory_bytes() +
+           dk_log_memory_bytes(authorizer->log) + dk_resolver_memory_bytes(authorizer->resolver);
+}
+
 static void say_memory(struct dk_authorizer *authorizer) {
-    size_t cache = dk_cache_memory_bytes(authorizer->cache);
-    size_t contexts = dk_context_table_memory_bytes();
-    size_t log = dk_log_memory_bytes(authorizer->log);
-    size_t resolver = dk_resolver_memory_bytes(authorizer->resolver);
     dk_log_write(authorizer->log, DK_LOG_CORE, DK_LOG_INFO,
                  "memory is fixed from here on, in bytes: cache %zu, contexts %zu, log %zu, "
                  "resolver %zu, together %zu",
-                 cache, contexts, log, resolver, cache + contexts + log + resolver);
+                 dk_cache_memory_bytes(authorizer->cache), dk_context_table_memory_bytes(),
+                 dk_log_memory_bytes(authorizer->log),
+                 dk_resolver_memory_bytes(authorizer->resolver),
+                 dk_authorizer_memory_bytes(authorizer));
 }
 
 static enum dk_error new_resolver(struct dk_authorizer *authorizer, struct dk_error_text *why) {
