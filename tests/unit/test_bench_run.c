@@ -132,6 +132,20 @@ static void test_every_decision_is_counted(void **state) {
     assert_false(bench.result.interrupted);
 }
 
+/* What the cache knows and what it does not know stand mixed in a call, and each action keeps its
+ * place: one that got lost would count as denied. */
+static void test_hits_and_misses_in_one_call(void **state) {
+    static struct bench bench;
+    const struct dk_ask_tally *asked = &bench.result.asked;
+    (void)state;
+    prepare(&bench);
+    bench.workload.new_share = 0.3;
+    bench.options.rate = 20;
+    run(&bench);
+    assert_true(asked->hits > 0 && asked->hits < asked->actions);
+    assert_int_equal(asked->outcomes[DK_ALLOW], asked->actions);
+}
+
 /* After a warm-up that asks for everything there is nothing but hits. */
 static void test_the_warm_up_is_not_counted(void **state) {
     static struct bench bench;
@@ -190,6 +204,7 @@ static void test_a_signal_ends_the_run(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_every_decision_is_counted),
+        cmocka_unit_test(test_hits_and_misses_in_one_call),
         cmocka_unit_test(test_the_warm_up_is_not_counted),
         cmocka_unit_test(test_a_rate_counts_from_when_a_call_was_due),
         cmocka_unit_test(test_a_rate_is_kept),
