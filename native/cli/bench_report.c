@@ -165,7 +165,7 @@ static void print_notes(const struct figures *figures, struct dk_writer *out) {
     if (asked->outcomes[DK_UNAVAILABLE] > 0) {
         print(out,
               "\nnote: no answer for %s decisions: %s calls reached their deadline, %s actions "
-              "were refused by a cap\n",
+              "were refused by a cap (doorkeeper.waiting.threads, doorkeeper.queue.entries)\n",
               group((double)asked->outcomes[DK_UNAVAILABLE]).text,
               group((double)result->metrics[DK_METRIC_TIMEOUTS]).text,
               group((double)result->metrics[DK_METRIC_REFUSED]).text);
