@@ -13,7 +13,7 @@ from harness.processes import wait_until
 COMMAND = REPOSITORY / "dist" / "doorkeeper"
 # So few that a moment is enough to ask for everything, and no deadline in the way.
 LOAD = ["--principals", "3", "--topics", "10", "--groups", "2"]
-MOMENT = ["--threads", "2", "--warmup", "0.2", "--duration", "0.5", "--rate", "200",
+MOMENT = ["--threads", "2", "--warmup", "0.2", "--duration", "2", "--rate", "200",
           "--set", "doorkeeper.deadline.ms=2000", "--set", "num.io.threads=8"]  # fmt: skip
 
 
