@@ -14,18 +14,24 @@
 
 _Static_assert(DK_CONTEXT_MAX + 64 < DK_CONTEXT_MEMO_LEN_END, "a memo holds any context's length");
 
+static size_t decision_log_memory(const struct dk_authorizer *authorizer) {
+    return authorizer->decisions == NULL ? 0 : dk_decision_log_memory_bytes(authorizer->decisions);
+}
+
+size_t dk_authorizer_memory_bytes(const struct dk_authorizer *authorizer) {
+    return dk_cache_memory_bytes(authorizer->cache) + dk_context_table_memory_bytes() +
+           dk_log_memory_bytes(authorizer->log) + dk_resolver_memory_bytes(authorizer->resolver) +
+           decision_log_memory(authorizer);
+}
+
 static void say_memory(struct dk_authorizer *authorizer) {
-    size_t cache = dk_cache_memory_bytes(authorizer->cache);
-    size_t contexts = dk_context_table_memory_bytes();
-    size_t log = dk_log_memory_bytes(authorizer->log);
-    size_t resolver = dk_resolver_memory_bytes(authorizer->resolver);
-    size_t decisions =
-        authorizer->decisions == NULL ? 0 : dk_decision_log_memory_bytes(authorizer->decisions);
     dk_log_write(authorizer->log, DK_LOG_CORE, DK_LOG_INFO,
                  "memory is fixed from here on, in bytes: cache %zu, contexts %zu, log %zu, "
                  "resolver %zu, decision log %zu, together %zu",
-                 cache, contexts, log, resolver, decisions,
-                 cache + contexts + log + resolver + decisions);
+                 dk_cache_memory_bytes(authorizer->cache), dk_context_table_memory_bytes(),
+                 dk_log_memory_bytes(authorizer->log),
+                 dk_resolver_memory_bytes(authorizer->resolver), decision_log_memory(authorizer),
+                 dk_authorizer_memory_bytes(authorizer));
 }
 
 static enum dk_error new_resolver(struct dk_authorizer *authorizer, struct dk_error_text *why) {

@@ -46,6 +46,9 @@ DK_WARN_UNUSED enum dk_error dk_authorizer_new(struct dk_config *config, struct 
 /** After dk_authorizer_stop, and after run, drain and every other call have returned. */
 void dk_authorizer_destroy(struct dk_authorizer *authorizer);
 const struct dk_config *dk_authorizer_config(const struct dk_authorizer *authorizer);
+/** What it holds at most, the queue's budget included; what curl and a waiting call take comes on
+ *  top. */
+size_t dk_authorizer_memory_bytes(const struct dk_authorizer *authorizer);
 
 /** The I/O thread's body; returns after dk_authorizer_stop. */
 void dk_authorizer_run(struct dk_authorizer *authorizer);
