@@ -14,7 +14,7 @@
 #include <string.h>
 
 /* Raised with every change to a native method's signature or to a record's format. */
-#define ABI_VERSION 3
+#define ABI_VERSION 4
 
 #define STACK_REQUEST_MAX 16384
 #define REQUEST_MAX (64 * 1024 * 1024)

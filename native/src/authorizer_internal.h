@@ -17,6 +17,7 @@
 #include "doorkeeper/resolver.h"
 #include "tls_watch.h"
 #include "token_watch.h"
+#include "warm_start.h"
 
 #include <stdatomic.h>
 
@@ -39,6 +40,7 @@ struct dk_authorizer {
     struct dk_file_watch flush_file;
     struct dk_log_limit flush_limit;
     int64_t next_look_ms;
+    struct dk_warm_start *warm; /**< NULL: off */
 };
 
 /** What a call decided, added to the shared counters once. */

@@ -74,6 +74,7 @@ static void defaults(void **state) {
     assert_string_equal(config->library_path, "");
     assert_string_equal(config->deny_file, "");
     assert_string_equal(config->flush_file, "");
+    assert_string_equal(config->warm_start_file, "");
     assert_int_equal(config->question_fields, DK_GROUP_SUBJECT | DK_GROUP_LISTENER);
     assert_int_equal(config->super_user_count, 0);
     assert_int_equal(config->num_io_threads, 8);
@@ -121,6 +122,8 @@ static const struct {
     {"doorkeeper.start.wait.ms", MEMBER(start_wait_ms), 0, 10000, 600000},
     {"doorkeeper.stale.max.ms", MEMBER(stale_max_ms), 0, 3600000, 604800000},
     {"doorkeeper.fetch.pause.ms", MEMBER(fetch_pause_ms), 0, 3000, 60000},
+    {"doorkeeper.warm.start.max.bytes", MEMBER(warm_start_max_bytes), 1048576, 16777216,
+     1073741824},
     {"num.io.threads", MEMBER(num_io_threads), 1, 8, 2147483647},
 };
 
@@ -181,9 +184,9 @@ static void wrong_numbers_are_refused(void **state) {
 /* ---- texts ------------------------------------------------------------------------------- */
 
 static const char *const files[] = {
-    "doorkeeper.opa.token.file", "doorkeeper.opa.ca.file",  "doorkeeper.opa.certificate.file",
-    "doorkeeper.opa.key.file",   "doorkeeper.library.path", "doorkeeper.deny.file",
-    "doorkeeper.flush.file",
+    "doorkeeper.opa.token.file", "doorkeeper.opa.ca.file",     "doorkeeper.opa.certificate.file",
+    "doorkeeper.opa.key.file",   "doorkeeper.library.path",    "doorkeeper.deny.file",
+    "doorkeeper.flush.file",     "doorkeeper.warm.start.file",
 };
 
 #define URL_EXPECTED                                                                               \

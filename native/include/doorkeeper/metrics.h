@@ -36,7 +36,9 @@
     X(OPA_MICROS, "opa-time-us", "microseconds spent waiting for OPA's answers, summed")           \
     X(BREAKER, "breaker", "circuit breaker now: 0 closed, 1 half-open, 2 open")                    \
     X(LOG_DROPPED, "log-dropped", "log lines lost to a full ring")                                 \
-    X(DENY_ENTRIES, "deny-entries", "entries of the deny list that are in force now")
+    X(DENY_ENTRIES, "deny-entries", "entries of the deny list that are in force now")              \
+    X(WARM_QUESTIONS, "warm-start-questions",                                                      \
+      "questions of before the start, put to OPA again because of the warm start")
 
 enum dk_metric {
 #define DK_METRIC_ENUM(constant, name, help) DK_METRIC_##constant,

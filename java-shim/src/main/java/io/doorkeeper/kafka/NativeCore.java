@@ -11,7 +11,7 @@ package io.doorkeeper.kafka;
  */
 final class NativeCore {
     /** Raised with every change to a signature or record, here and in native_core.c. */
-    static final int ABI_VERSION = 3;
+    static final int ABI_VERSION = 4;
 
     /** For {@link #setting}. */
     static final int SETTING_FIELDS = 0;
