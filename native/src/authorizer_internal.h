@@ -5,6 +5,7 @@
  *
  *   authorizer.c       making and ending it, probes, the scribe's round, what others set and read
  *   authorizer_call.c  calls that may ask OPA, and refreshes
+ *   warm_start.c       asks again, after a restart, what was asked before
  */
 #ifndef DOORKEEPER_AUTHORIZER_INTERNAL_H
 #define DOORKEEPER_AUTHORIZER_INTERNAL_H
