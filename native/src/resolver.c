@@ -381,17 +381,17 @@ bool dk_resolver_ask_ahead(struct dk_resolver *resolver, const struct dk_context
     if (call == NULL) {
         return false;
     }
-    bool all = false;
+    bool admitted = false;
     pthread_mutex_lock(&resolver->lock);
-    if (!resolver->stopped && resolver->flights.count + count <= dk_resolver_ahead_max(resolver) &&
-        dk_flights_admit(&resolver->flights, call)) {
-        struct opened result = open_flights(resolver, call, NULL, ahead, epoch, 0, dk_clock_ms());
-        *opened = result.opened;
-        all = result.refused == 0;
+    if (!resolver->stopped && resolver->flights.count + count <= dk_resolver_ahead_max(resolver)) {
+        admitted = dk_flights_admit(&resolver->flights, call);
+    }
+    if (admitted) { /* no principal has more than its share then, so none is refused */
+        *opened = open_flights(resolver, call, NULL, ahead, epoch, 0, dk_clock_ms()).opened;
     }
     dk_call_release(&resolver->flights, call);
     pthread_mutex_unlock(&resolver->lock);
-    return all;
+    return admitted;
 }
 
 bool dk_resolver_is_idle(struct dk_resolver *resolver) {

@@ -240,7 +240,7 @@ static size_t leave_out_denied(struct dk_warm_start *warm, size_t count) {
     return kept;
 }
 
-/* False if there is no room for all of them now. */
+/* False if there is no room for them now. */
 static bool ask(struct dk_warm_start *warm, struct dk_resolver *resolver, size_t count) {
     struct dk_keyed_hash begun;
     uint64_t epoch = dk_cache_epoch(warm->parts.cache);

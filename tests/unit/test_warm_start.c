@@ -74,13 +74,8 @@ static bool logged(struct node *node, const char *text) {
 
 /* `more`: key, value, ..., NULL, in place of those that all have. */
 static void start_in(struct fixture *fixture, const char *cluster, const char *const *more) {
-    const char *const usual[] = {"doorkeeper.opa.url",
-                                 fake_opa_url(fixture->opa),
-                                 "doorkeeper.deadline.ms",
-                                 "2000",
-                                 "doorkeeper.warm.start.file",
-                                 fixture->path,
-                                 NULL};
+    const char *const usual[] = {"doorkeeper.opa.url", fake_opa_url(fixture->opa),
+                                 "doorkeeper.warm.start.file", fixture->path, NULL};
     const char *const *const lists[] = {more, usual};
     struct dk_setting settings[SETTINGS_MAX];
     size_t count = 0;
@@ -100,8 +95,9 @@ static void start_in(struct fixture *fixture, const char *cluster, const char *c
     }
     fixture->node = calloc(1, sizeof(*fixture->node));
     assert_non_null(fixture->node);
-    if (dk_config_parse(settings, count, &config, &why) != DK_OK ||
-        dk_authorizer_new(&config, &fixture->node->authorizer, &why) != DK_OK) {
+    enum dk_error error = dk_config_parse(settings, count, &config, &why);
+    config.deadline_ms = 2 * WAIT_LIMIT_MS; /* more than a person may set: a gate may stay closed */
+    if (error != DK_OK || dk_authorizer_new(&config, &fixture->node->authorizer, &why) != DK_OK) {
         fail_msg("%s", why.text);
     }
     assert_int_equal(pthread_create(&fixture->node->io, NULL, run, fixture->node->authorizer), 0);
@@ -318,6 +314,9 @@ static void what_local_rules_decide_is_not_asked(void **state) {
     await_warm_start(fixture, 2, 2, 0);
     assert_int_equal(fake_opa_questions(fixture->opa), 4 + 2);
     assert_false(logged(fixture->node, "of the deny list denies")); /* nobody asked */
+    stop(fixture);
+    start(fixture);
+    await_warm_start(fixture, 3, 0, 0); /* the list is for a while; bob was of no use to OPA */
 }
 
 static void other_fields_make_other_questions(void **state) {
@@ -438,6 +437,19 @@ static void a_node_may_end_in_the_middle(void **state) {
     fake_opa_open_gate(fixture->opa);
 }
 
+/* Who reads the line may rely on it. */
+static void it_is_over_when_the_last_is_answered(void **state) {
+    struct fixture *fixture = *state;
+    live_once(fixture);
+    fake_opa_close_gate(fixture->opa);
+    start(fixture);
+    WAIT_UNTIL(!logged(fixture->node, "warm start: ") && fake_opa_held(fixture->opa) > 0);
+    assert_false(logged(fixture->node, "warm start: "));
+    fake_opa_open_gate(fixture->opa);
+    await_warm_start(fixture, 4, 0, 0);
+    assert_int_equal(ask(fixture, "bob", "ok-1"), CACHED(DK_ALLOW));
+}
+
 /* While OPA holds its answers back, no more is asked; and all in the end. */
 static void few_are_on_their_way_at_one_time(void **state) {
     struct fixture *fixture = *state;
@@ -502,6 +514,7 @@ int main(void) {
         TEST(it_waits_for_opa_and_then_for_the_cluster),
         TEST(a_node_that_ends_before_it_began_keeps_the_file),
         TEST(a_node_may_end_in_the_middle),
+        TEST(it_is_over_when_the_last_is_answered),
         TEST(few_are_on_their_way_at_one_time),
         TEST(small_queues_and_single_questions_will_do),
         TEST(a_client_may_come_first),

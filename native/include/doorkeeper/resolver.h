@@ -78,8 +78,9 @@ void dk_resolver_refresh(struct dk_resolver *resolver, const struct dk_context *
 /**
  * Any thread, does not wait: asks in the background for what may be asked soon, if nothing else
  * needs OPA: with these at most DK_ASKED_AHEAD_MAX questions (and a quarter of the queue) are on
- * their way. False if there is no room now or the breaker is open; some may be asked then, and all
- * may be asked for again. What is cached is not asked. As dk_resolver_refresh for the rest.
+ * their way. False if there is no room now or the breaker is open: then none of them is asked.
+ * What is cached or on its way already is not asked; `opened`: what is. As dk_resolver_refresh for
+ * the rest.
  */
 #define DK_ASKED_AHEAD_MAX 500u
 DK_WARN_UNUSED bool dk_resolver_ask_ahead(struct dk_resolver *resolver,
