@@ -99,7 +99,7 @@ void dk_question_directory_destroy(struct dk_question_directory *directory) {
         remove_oldest(directory);
     }
     dk_writer_clean_up(&directory->record);
-    explicit_bzero(&directory->key, sizeof(directory->key));
+    explicit_bzero(directory, sizeof(*directory)); /* the key */
     free(directory);
 }
 
