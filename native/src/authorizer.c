@@ -3,6 +3,7 @@
 
 #include "doorkeeper/clock.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -21,28 +22,40 @@ static size_t decision_log_memory(const struct dk_authorizer *authorizer) {
 size_t dk_authorizer_memory_bytes(const struct dk_authorizer *authorizer) {
     return dk_cache_memory_bytes(authorizer->cache) + dk_context_table_memory_bytes() +
            dk_log_memory_bytes(authorizer->log) + dk_resolver_memory_bytes(authorizer->resolver) +
-           decision_log_memory(authorizer);
+           decision_log_memory(authorizer) + dk_warm_start_memory_bytes(authorizer->warm);
 }
 
 static void say_memory(struct dk_authorizer *authorizer) {
     dk_log_write(authorizer->log, DK_LOG_CORE, DK_LOG_INFO,
                  "memory is fixed from here on, in bytes: cache %zu, contexts %zu, log %zu, "
-                 "resolver %zu, decision log %zu, together %zu",
+                 "resolver %zu, decision log %zu, warm start %zu, together %zu",
                  dk_cache_memory_bytes(authorizer->cache), dk_context_table_memory_bytes(),
                  dk_log_memory_bytes(authorizer->log),
                  dk_resolver_memory_bytes(authorizer->resolver), decision_log_memory(authorizer),
+                 dk_warm_start_memory_bytes(authorizer->warm),
                  dk_authorizer_memory_bytes(authorizer));
 }
 
 static enum dk_error new_resolver(struct dk_authorizer *authorizer, struct dk_error_text *why) {
-    struct dk_resolver_parts parts = {&authorizer->config, authorizer->cache, authorizer->metrics,
-                                      authorizer->log, dk_tls_watch_pem(&authorizer->tls)};
+    struct dk_resolver_parts parts = {.config = &authorizer->config,
+                                      .cache = authorizer->cache,
+                                      .metrics = authorizer->metrics,
+                                      .log = authorizer->log,
+                                      .pem = dk_tls_watch_pem(&authorizer->tls),
+                                      .decided = dk_warm_start_ring(authorizer->warm)};
     enum dk_error error = dk_resolver_new(&parts, &authorizer->resolver, why);
     if (error != DK_OK) {
         return error;
     }
     struct dk_bytes token = dk_token_watch_token(&authorizer->token);
     return token.len == 0 ? DK_OK : dk_resolver_set_token(authorizer->resolver, token);
+}
+
+static enum dk_error new_warm_start(struct dk_authorizer *authorizer) {
+    struct dk_warm_start_parts parts = {&authorizer->config, &authorizer->hash_key,
+                                        authorizer->cache,   authorizer->denials,
+                                        authorizer->metrics, authorizer->log};
+    return dk_warm_start_new(&parts, &authorizer->warm);
 }
 
 /* Makes the parts in the order in which they need each other. */
@@ -84,6 +97,9 @@ static enum dk_error make_parts(struct dk_authorizer *authorizer, struct dk_erro
     if (error == DK_OK) {
         error = dk_cache_new(&cache_options, &authorizer->cache);
     }
+    if (error == DK_OK) {
+        error = new_warm_start(authorizer);
+    }
     return error == DK_OK ? new_resolver(authorizer, why) : error;
 }
 
@@ -116,6 +132,7 @@ void dk_authorizer_destroy(struct dk_authorizer *authorizer) {
         return;
     }
     dk_resolver_destroy(authorizer->resolver);
+    dk_warm_start_destroy(authorizer->warm);
     dk_cache_destroy(authorizer->cache);
     dk_context_table_destroy(authorizer->contexts);
     dk_decision_log_destroy(authorizer->decisions);
@@ -190,18 +207,28 @@ static void look_after_files(struct dk_authorizer *authorizer, int64_t now_ms) {
     dk_tls_watch_look(&authorizer->tls, authorizer->resolver, authorizer->log);
 }
 
+/* Returns how long the round may take. */
+static int64_t look_after_warm_start(struct dk_authorizer *authorizer) {
+    if (dk_is_stopped(authorizer)) {
+        dk_warm_start_end(authorizer->warm);
+        return FILE_LOOK_MS;
+    }
+    return dk_warm_start_look(authorizer->warm, authorizer->resolver, FILE_LOOK_MS);
+}
+
 size_t dk_authorizer_drain(struct dk_authorizer *authorizer, uint8_t *out, size_t capacity,
                            int timeout_ms) {
     int64_t end_ms = dk_clock_ms() + timeout_ms;
-    int64_t wait_max_ms = authorizer->decisions == NULL ? FILE_LOOK_MS : DECISIONS_MS;
     for (;;) {
         int64_t now_ms = dk_clock_ms();
         look_after_files(authorizer, now_ms);
+        int64_t round_ms = look_after_warm_start(authorizer);
         if (authorizer->decisions != NULL) {
             dk_decision_log_round(authorizer->decisions);
+            round_ms = round_ms < DECISIONS_MS ? round_ms : DECISIONS_MS;
         }
         int64_t wait_ms = end_ms - now_ms;
-        wait_ms = wait_ms < 0 ? 0 : wait_ms > wait_max_ms ? wait_max_ms : wait_ms;
+        wait_ms = wait_ms < 0 ? 0 : wait_ms > round_ms ? round_ms : wait_ms;
         size_t written = dk_log_drain(authorizer->log, out, capacity, (int)wait_ms);
         if (written > 0 || dk_is_stopped(authorizer) || dk_clock_ms() >= end_ms) {
             return written;

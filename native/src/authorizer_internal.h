@@ -5,6 +5,7 @@
  *
  *   authorizer.c       making and ending it, probes, the scribe's round, what others set and read
  *   authorizer_call.c  calls that may ask OPA, and refreshes
+ *   warm_start.c       asks again, after a restart, what was asked before
  */
 #ifndef DOORKEEPER_AUTHORIZER_INTERNAL_H
 #define DOORKEEPER_AUTHORIZER_INTERNAL_H
@@ -18,6 +19,7 @@
 #include "doorkeeper/resolver.h"
 #include "tls_watch.h"
 #include "token_watch.h"
+#include "warm_start.h"
 
 #include <stdatomic.h>
 
@@ -41,6 +43,7 @@ struct dk_authorizer {
     struct dk_file_watch flush_file;
     struct dk_log_limit flush_limit;
     int64_t next_look_ms;
+    struct dk_warm_start *warm; /**< NULL: off */
 };
 
 /** What a call decided, added to the shared counters once. */

@@ -166,6 +166,19 @@ const struct setting_row setting_rows[] = {
      "8388608", NULL, 65536, 1073741824,
      "Memory for decisions that are not yet written. Decisions that find it full are lost.",
      "67108864"},
+    {"doorkeeper.warm.start.file", SETTING_FILE, MEMBER(warm_start_file), "", "none, no warm start",
+     0, 0,
+     "Where this node keeps the questions that were asked of OPA lately, so that it can ask them "
+     "again after a restart, before clients do. It holds questions (names, and the facts that "
+     "`doorkeeper.question.fields` names), never answers. Written at most once a minute and at the "
+     "end; it need not be there at first. A file of each node's own, in a directory that the "
+     "broker may write.",
+     "/var/lib/kafka/doorkeeper-questions"},
+    {"doorkeeper.warm.start.max.bytes", SETTING_NUMBER, MEMBER(warm_start_max_bytes), "16777216",
+     NULL, 1048576, 1073741824,
+     "Memory for those questions, and the largest file. About 200 bytes for each; what was not "
+     "asked for the longest time goes first. Only where `doorkeeper.warm.start.file` is set.",
+     "67108864"},
     {"doorkeeper.library.path", SETTING_FILE, MEMBER(library_path), "",
      "beside the jar, then a private temporary directory", 0, 0,
      "The native library, `libdoorkeeper.so`. Only needed where it lies neither beside the jar "

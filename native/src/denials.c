@@ -153,17 +153,27 @@ static void say_denied(struct dk_denials *denials, const struct dk_context *cont
                          name_len, name, reason_len, reason);
 }
 
-void dk_denials_apply(struct dk_denials *denials, const struct dk_context *context,
-                      struct dk_miss *asked, size_t count) {
+static void apply(struct dk_denials *denials, const struct dk_context *context,
+                  struct dk_miss *asked, size_t count, bool quietly) {
     struct dk_deny_list *list = take_list(denials);
     const struct dk_deny_entry *entry;
     size_t at = 0;
     while ((entry = dk_deny_list_next(list, context, &at)) != NULL) {
-        if (apply_entry(entry, asked, count)) {
+        if (apply_entry(entry, asked, count) && !quietly) {
             say_denied(denials, context, at, entry);
         }
     }
     dk_deny_list_release(list);
+}
+
+void dk_denials_apply(struct dk_denials *denials, const struct dk_context *context,
+                      struct dk_miss *asked, size_t count) {
+    apply(denials, context, asked, count, false);
+}
+
+void dk_denials_apply_quietly(struct dk_denials *denials, const struct dk_context *context,
+                              struct dk_miss *asked, size_t count) {
+    apply(denials, context, asked, count, true);
 }
 
 void dk_denials_look(struct dk_denials *denials) {

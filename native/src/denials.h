@@ -38,6 +38,9 @@ bool dk_denials_concern(struct dk_denials *denials, const struct dk_context *con
  */
 void dk_denials_apply(struct dk_denials *denials, const struct dk_context *context,
                       struct dk_miss *asked, size_t count);
+/** The same for what nobody asks just now: no line in the log tells of it. */
+void dk_denials_apply_quietly(struct dk_denials *denials, const struct dk_context *context,
+                              struct dk_miss *asked, size_t count);
 /** Any thread, wait-free: entries in force. */
 size_t dk_denials_count(const struct dk_denials *denials);
 

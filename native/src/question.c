@@ -169,6 +169,19 @@ struct dk_bytes dk_context_hashed(const struct dk_context *context) {
     return (struct dk_bytes){context->record.ptr + unhashed, context->record.len - unhashed};
 }
 
+void dk_context_write_asked(const struct dk_context *context, struct dk_writer *out) {
+    static const uint8_t no_end[CONTEXT_HEADER];
+    struct dk_bytes certificate = context->fields[DK_FIELD_CERTIFICATE];
+    dk_writer_bytes(out, (struct dk_bytes){no_end, sizeof(no_end)});
+    if (is_there(context, DK_FIELD_CERTIFICATE)) {
+        uint8_t header[FIELD_HEADER] = {DK_FIELD_LOCAL_CERTIFICATE};
+        dk_write_u32(header + 4, (uint32_t)certificate.len);
+        dk_writer_bytes(out, (struct dk_bytes){header, sizeof(header)});
+        dk_writer_bytes(out, certificate);
+    }
+    dk_writer_bytes(out, dk_context_hashed(context));
+}
+
 bool dk_context_is_principal(const struct dk_context *context, struct dk_bytes principal) {
     struct dk_bytes type = context->fields[DK_FIELD_PRINCIPAL_TYPE];
     struct dk_bytes name = context->fields[DK_FIELD_PRINCIPAL_NAME];
@@ -193,6 +206,14 @@ struct dk_hash128 dk_question_key(const struct dk_keyed_hash *begun, const struc
     struct dk_keyed_hash state = *begun;
     dk_keyed_hash_words(&state, action->hashed.ptr, action->hashed.len);
     dk_keyed_hash_word(&state, epoch);
+    return dk_keyed_hash_finish(&state);
+}
+
+struct dk_hash128 dk_question_id(const struct dk_keyed_hash *begun,
+                                 const struct dk_action *action) {
+    /* One word shorter than a key, so never the same message. */
+    struct dk_keyed_hash state = *begun;
+    dk_keyed_hash_words(&state, action->hashed.ptr, action->hashed.len);
     return dk_keyed_hash_finish(&state);
 }
 

@@ -138,6 +138,7 @@ enum dk_error dk_resolver_new(const struct dk_resolver_parts *parts, struct dk_r
     resolver->cache = parts->cache;
     resolver->metrics = parts->metrics;
     resolver->log = parts->log;
+    resolver->decided = parts->decided;
     resolver->last_bump_ms = dk_clock_ms() - BUMP_INTERVAL_MS;
     enum dk_error error = init_locks(resolver);
     if (error != DK_OK) {
@@ -365,6 +366,38 @@ void dk_resolver_refresh(struct dk_resolver *resolver, const struct dk_context *
     dk_metrics_add(resolver->metrics, DK_METRIC_REFRESHES, opened);
 }
 
+size_t dk_resolver_ahead_max(const struct dk_resolver *resolver) {
+    size_t quarter = resolver->flights.max_of_principal;
+    return quarter < DK_ASKED_AHEAD_MAX ? quarter : DK_ASKED_AHEAD_MAX;
+}
+
+bool dk_resolver_ask_ahead(struct dk_resolver *resolver, const struct dk_context *context,
+                           struct dk_miss *ahead, size_t count, uint64_t epoch, size_t *opened) {
+    *opened = 0;
+    if (dk_resolver_breaker_state(resolver) != DK_BREAKER_CLOSED) {
+        return false;
+    }
+    struct call *call = dk_call_new(&resolver->flights.hash_key, context, ahead, count);
+    if (call == NULL) {
+        return false;
+    }
+    bool admitted = false;
+    pthread_mutex_lock(&resolver->lock);
+    if (!resolver->stopped && resolver->flights.count + count <= dk_resolver_ahead_max(resolver)) {
+        admitted = dk_flights_admit(&resolver->flights, call);
+    }
+    if (admitted) { /* no principal has more than its share then, so none is refused */
+        *opened = open_flights(resolver, call, NULL, ahead, epoch, 0, dk_clock_ms()).opened;
+    }
+    dk_call_release(&resolver->flights, call);
+    pthread_mutex_unlock(&resolver->lock);
+    return admitted;
+}
+
+bool dk_resolver_is_idle(struct dk_resolver *resolver) {
+    return dk_resolver_open(resolver) == 0;
+}
+
 enum dk_breaker_state dk_resolver_breaker_state(const struct dk_resolver *resolver) {
     /* A lone word that guards no other memory: relaxed is enough. */
     return (enum dk_breaker_state)atomic_load_explicit(&resolver->state, memory_order_relaxed);
@@ -400,6 +433,14 @@ enum dk_error dk_resolver_set_cluster_id(struct dk_resolver *resolver, struct dk
     pthread_mutex_unlock(&resolver->lock);
     free(earlier);
     return DK_OK;
+}
+
+bool dk_resolver_cluster_id(struct dk_resolver *resolver, struct dk_writer *out) {
+    pthread_mutex_lock(&resolver->lock);
+    bool known = resolver->cluster_id != NULL;
+    dk_writer_bytes(out, (struct dk_bytes){resolver->cluster_id, resolver->cluster_id_len});
+    pthread_mutex_unlock(&resolver->lock);
+    return known;
 }
 
 void dk_resolver_revision(struct dk_resolver *resolver, char out[DK_REVISION_MAX]) {

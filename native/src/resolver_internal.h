@@ -125,6 +125,7 @@ struct dk_resolver {
     struct dk_metrics *metrics;
     struct dk_log *log;
     struct dk_http *http;
+    struct dk_question_ring *decided;
     _Atomic int state; /**< enum dk_breaker_state of all endpoints together */
     struct dk_log_limit limits[TROUBLE_COUNT];
     bool batches;        /**< false: single questions */

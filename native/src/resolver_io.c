@@ -9,6 +9,8 @@
  */
 #include "resolver_internal.h"
 
+#include "question_ring.h"
+
 #include <stddef.h>
 #include <stdio.h>
 #include <string.h>
@@ -78,6 +80,7 @@ static void insert_decision(const struct request *request, const struct dk_opa_q
     dk_cache_insert(resolver->cache, flight->node.key, flight->epoch, question->outcome,
                     request->asked_ms + with_jitter(ttl_ms, flight->node.key), now_ms);
     resolver->cached++;
+    dk_question_ring_put(resolver->decided, question->context, question->action);
 }
 
 /* Every outcome is DK_ALLOW or DK_DENY. */

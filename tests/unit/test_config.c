@@ -77,6 +77,7 @@ static void defaults(void **state) {
     assert_string_equal(config->decision_log_file, "");
     assert_int_equal(config->decision_log_mode, DK_RECORD_DENIED);
     assert_int_equal(config->decision_log_erase, 0);
+    assert_string_equal(config->warm_start_file, "");
     assert_int_equal(config->question_fields, DK_GROUP_SUBJECT | DK_GROUP_LISTENER);
     assert_int_equal(config->super_user_count, 0);
     assert_int_equal(config->num_io_threads, 8);
@@ -130,6 +131,8 @@ static const struct {
      31536000000},
     {"doorkeeper.decision.log.files", MEMBER(decision_log_files), 1, 30, 100000},
     {"doorkeeper.decision.log.buffer.bytes", MEMBER(decision_log_buffer_bytes), 65536, 8388608,
+     1073741824},
+    {"doorkeeper.warm.start.max.bytes", MEMBER(warm_start_max_bytes), 1048576, 16777216,
      1073741824},
     {"num.io.threads", MEMBER(num_io_threads), 1, 8, 2147483647},
 };
@@ -193,7 +196,7 @@ static void wrong_numbers_are_refused(void **state) {
 static const char *const files[] = {
     "doorkeeper.opa.token.file", "doorkeeper.opa.ca.file",       "doorkeeper.opa.certificate.file",
     "doorkeeper.opa.key.file",   "doorkeeper.library.path",      "doorkeeper.deny.file",
-    "doorkeeper.flush.file",     "doorkeeper.decision.log.file",
+    "doorkeeper.flush.file",     "doorkeeper.decision.log.file", "doorkeeper.warm.start.file",
 };
 
 #define URL_EXPECTED                                                                               \

@@ -13,6 +13,7 @@
 #include "doorkeeper/opa.h"
 
 #include "../../native/cli/properties.c"
+#include "question_file.h"
 #include "token_watch.h"
 
 #include "support/fail_nth.h"
@@ -30,6 +31,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -110,7 +112,7 @@ static enum dk_error fail_with(enum dk_error error, struct dk_error_text *why) {
 /* ---- settings and an authorizer ---------------------------------------------------------- */
 
 static struct temp_dir dir;
-static char token_path[TEMP_PATH_MAX], decisions_path[TEMP_PATH_MAX];
+static char token_path[TEMP_PATH_MAX], decisions_path[TEMP_PATH_MAX], questions_path[TEMP_PATH_MAX];
 static struct test_certificate authority, client;
 
 static enum dk_error parse_settings(struct dk_config *config, struct dk_error_text *why) {
@@ -124,6 +126,7 @@ static enum dk_error parse_settings(struct dk_config *config, struct dk_error_te
         {dk_bytes_of("doorkeeper.cache.ttl.allow.ms"), dk_bytes_of("2000")},
         {dk_bytes_of("doorkeeper.cache.ttl.deny.ms"), dk_bytes_of("1000")},
         {dk_bytes_of("doorkeeper.decision.log.file"), dk_bytes_of(decisions_path)},
+        {dk_bytes_of("doorkeeper.warm.start.file"), dk_bytes_of(questions_path)},
         {dk_bytes_of("super.users"), dk_bytes_of("User:CN=a;User:CN=b")},
     };
     return dk_config_parse(settings, COUNT_OF(settings), config, why);
@@ -274,6 +277,62 @@ static enum dk_error read_token_file(struct dk_error_text *why) {
 static void without_memory_a_file_is_not_called_too_large(void **state) {
     (void)state;
     torture(read_token_file, EVERY, NEVER_SURVIVED);
+}
+
+/* ---- questions to be asked again --------------------------------------------------------- */
+
+/* So many that the table of the directory has to grow. */
+#define KEPT_QUESTIONS 400u
+
+static struct dk_writer kept_context, kept_request;
+
+static enum dk_error put_questions(struct dk_question_directory *directory) {
+    struct dk_bytes rest = dk_writer_view(&kept_request);
+    struct dk_context asking;
+    struct dk_action action;
+    enum dk_error error = dk_context_parse(dk_writer_view(&kept_context), &asking);
+    while (error == DK_OK && rest.len > 0) {
+        error = dk_action_parse(&rest, &action);
+        if (error == DK_OK && !dk_question_directory_put(directory, &asking, &action)) {
+            error = DK_ERR_MEMORY;
+        }
+    }
+    return error;
+}
+
+/* What was put before the failure is there, and nothing else. */
+static enum dk_error keep_questions(struct dk_error_text *why) {
+    static const struct dk_hash_key key = {1, 2};
+    struct dk_question_directory *directory = (struct dk_question_directory *)(uintptr_t)1;
+    enum dk_error error = dk_question_directory_new(&key, (size_t)1 << 20, &directory);
+    if (error != DK_OK) {
+        assert_null(directory);
+        return fail_with(error, why);
+    }
+    error = fail_with(put_questions(directory), why);
+    size_t count = dk_question_directory_count(directory);
+    assert_true(error == DK_OK ? count == KEPT_QUESTIONS : count < KEPT_QUESTIONS);
+    if (error == DK_OK) {
+        error = dk_question_file_write(questions_path, 0, directory, why);
+    }
+    dk_question_directory_destroy(directory);
+    return error;
+}
+
+static void questions_are_kept_or_not(void **state) {
+    (void)state;
+    dk_writer_init(&kept_context, 4096);
+    dk_writer_init(&kept_request, 65536);
+    write_context(&kept_context, "cluster-1", "alice", 0);
+    for (unsigned i = 0; i < KEPT_QUESTIONS; i++) {
+        char name[16];
+        snprintf(name, sizeof(name), "topic-%u", i);
+        write_action(&kept_request, name);
+    }
+    torture(keep_questions, EVERY, NEVER_SURVIVED);
+    assert_int_equal(unlink(questions_path), 0);
+    dk_writer_clean_up(&kept_context);
+    dk_writer_clean_up(&kept_request);
 }
 
 /* ---- identities -------------------------------------------------------------------------- */
@@ -442,11 +501,12 @@ static void openssl_free(void *ptr, const char *file, int line) {
 
 static int set_up_all(void **state) {
     (void)state;
-    bool ok = temp_dir_make(&dir) &&
-              temp_dir_write(&dir, "token", dk_bytes_of("first"), token_path) &&
-              temp_dir_write(&dir, "decisions", dk_bytes_of("{}\n"), decisions_path) &&
-              test_certificate_make(&authority, "CA", NULL, NULL) &&
-              test_certificate_make(&client, "broker", &authority, "192.0.2.1");
+    bool ok = temp_dir_make(&dir);
+    temp_dir_path(&dir, "questions", questions_path); /* not there, and written by one test */
+    ok = ok && temp_dir_write(&dir, "token", dk_bytes_of("first"), token_path) &&
+         temp_dir_write(&dir, "decisions", dk_bytes_of("{}\n"), decisions_path) &&
+         test_certificate_make(&authority, "CA", NULL, NULL) &&
+         test_certificate_make(&client, "broker", &authority, "192.0.2.1");
     return ok ? 0 : -1;
 }
 
@@ -466,6 +526,7 @@ int main(void) {
         cmocka_unit_test(a_client_with_certificates_is_made_or_not),
         cmocka_unit_test(a_token_is_replaced_sooner_or_later),
         cmocka_unit_test(without_memory_a_file_is_not_called_too_large),
+        cmocka_unit_test(questions_are_kept_or_not),
         cmocka_unit_test(an_identity_is_whole_or_refused),
         cmocka_unit_test(an_answer_is_understood_or_refused),
         cmocka_unit_test(the_command_reads_and_writes_whole_files),

@@ -80,6 +80,8 @@ struct dk_config {
     int64_t decision_log_buffer_bytes;
     int64_t decision_log_rotate_bytes, decision_log_rotate_ms;
     int64_t decision_log_files;
+    char *warm_start_file; /**< written and read by this library; empty: no warm start */
+    int64_t warm_start_max_bytes;
     char *library_path; /**< read by the Java side before this library is there */
     char **super_users; /**< "User:CN=broker,O=Org", trimmed; Kafka's own super.users */
     size_t super_user_count;

@@ -38,7 +38,9 @@
     X(LOG_DROPPED, "log-dropped", "log lines lost to a full ring")                                 \
     X(DECISIONS_RECORDED, "decisions-recorded", "decisions written to the decision log")           \
     X(DECISIONS_LOST, "decisions-lost", "decisions that the decision log could not take")          \
-    X(DENY_ENTRIES, "deny-entries", "entries of the deny list that are in force now")
+    X(DENY_ENTRIES, "deny-entries", "entries of the deny list that are in force now")              \
+    X(WARM_QUESTIONS, "warm-start-questions",                                                      \
+      "questions of before the start, put to OPA again because of the warm start")
 
 enum dk_metric {
 #define DK_METRIC_ENUM(constant, name, help) DK_METRIC_##constant,

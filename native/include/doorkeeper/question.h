@@ -86,6 +86,10 @@ DK_WARN_UNUSED enum dk_error dk_action_parse_fast(struct dk_bytes *rest, struct 
 /** The part of a parsed context that belongs to the key: contexts ask the same if it is equal. */
 struct dk_bytes dk_context_hashed(const struct dk_context *context);
 
+/** A context record that asks the same, without what only local rules read: no end, and no local
+ *  certificate unless OPA is sent it. */
+void dk_context_write_asked(const struct dk_context *context, struct dk_writer *out);
+
 /** Whether `principal`, as "Type:name", is the context's. Split at the first colon, so that none
  *  inside a principal's type can move the border. */
 bool dk_context_is_principal(const struct dk_context *context, struct dk_bytes principal);
@@ -95,6 +99,8 @@ void dk_question_begin(const struct dk_hash_key *key, const struct dk_context *c
                        struct dk_keyed_hash *out);
 struct dk_hash128 dk_question_key(const struct dk_keyed_hash *begun, const struct dk_action *action,
                                   uint64_t epoch);
+/** The question without an epoch: the same for as long as the process runs. */
+struct dk_hash128 dk_question_id(const struct dk_keyed_hash *begun, const struct dk_action *action);
 
 /** "READ", "TOPIC", "LITERAL"; for unknown codes "UNKNOWN_<code>", written into `room`. */
 struct dk_code_name {

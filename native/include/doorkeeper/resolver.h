@@ -24,6 +24,7 @@
 #include "doorkeeper/opa.h"
 
 struct dk_resolver;
+struct dk_question_ring;
 
 /** What the resolver works with; borrowed, must outlive it. */
 struct dk_resolver_parts {
@@ -31,7 +32,8 @@ struct dk_resolver_parts {
     struct dk_cache *cache;
     struct dk_metrics *metrics;
     struct dk_log *log;
-    struct dk_http_pem pem; /**< for TLS; copied */
+    struct dk_http_pem pem;           /**< for TLS; copied */
+    struct dk_question_ring *decided; /**< gets every question that is decided; NULL: nobody's */
 };
 
 /** On failure `why` says what is wrong. */
@@ -73,6 +75,22 @@ void dk_resolver_resolve(struct dk_resolver *resolver, const struct dk_context *
 void dk_resolver_refresh(struct dk_resolver *resolver, const struct dk_context *context,
                          struct dk_miss *late, size_t count, uint64_t epoch);
 
+/**
+ * Any thread, does not wait: asks in the background for what may be asked soon, if nothing else
+ * needs OPA: with these at most DK_ASKED_AHEAD_MAX questions (and a quarter of the queue) are on
+ * their way. False if there is no room now or the breaker is open: then none of them is asked.
+ * What is cached or on its way already is not asked; `opened`: what is. As dk_resolver_refresh for
+ * the rest.
+ */
+#define DK_ASKED_AHEAD_MAX 500u
+DK_WARN_UNUSED bool dk_resolver_ask_ahead(struct dk_resolver *resolver,
+                                          const struct dk_context *context, struct dk_miss *ahead,
+                                          size_t count, uint64_t epoch, size_t *opened);
+/** The largest `count` of it. */
+size_t dk_resolver_ahead_max(const struct dk_resolver *resolver);
+/** Any thread: whether no question is on its way. */
+bool dk_resolver_is_idle(struct dk_resolver *resolver);
+
 /** Wait-free: closed while any endpoint is up. */
 enum dk_breaker_state dk_resolver_breaker_state(const struct dk_resolver *resolver);
 /** Any thread: waits until OPA answered a poll, at most `timeout_ms`. Returns whether it has. */
@@ -80,6 +98,8 @@ bool dk_resolver_wait_ready(struct dk_resolver *resolver, int64_t timeout_ms);
 /** Any thread: the cluster id that polls carry. May be called once or more; the last one holds. */
 DK_WARN_UNUSED enum dk_error dk_resolver_set_cluster_id(struct dk_resolver *resolver,
                                                         struct dk_bytes cluster_id);
+/** Any thread: appends that id; false if none was set yet. */
+DK_WARN_UNUSED bool dk_resolver_cluster_id(struct dk_resolver *resolver, struct dk_writer *out);
 /** Any thread: the revision that decisions are cached under, "" if none was seen. */
 void dk_resolver_revision(struct dk_resolver *resolver, char out[DK_REVISION_MAX]);
 /** Any thread: a new bearer token, empty for none. */

@@ -1,0 +1,268 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Invariants: every question belongs to one context and stands in its list; every context has at
+ * least one question; both stand in the table of their kind; `bytes` is the sum of their sizes, and
+ * at most `max_bytes`. Lists begin with what is oldest.
+ */
+#include "question_directory.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* Without memory an element is left out of its table: its `tbl` is NULL then. */
+#define HASH_NONFATAL_OOM 1
+#include <uthash.h>
+#include <utlist.h>
+
+/* For the allocator and the table's buckets, so that the cap is honest. */
+#define NODE_OVERHEAD 32u
+#define ACTION_UNHASHED 8u
+
+struct question {
+    UT_hash_handle hh;
+    struct dk_hash128 id;
+    struct question *prev, *next; /* in its context */
+    struct context *context;
+    size_t len;
+    uint8_t record[]; /* of the action; what is not hashed is 0 */
+};
+
+struct context {
+    UT_hash_handle hh;
+    struct dk_hash128 id;
+    struct context *prev, *next;
+    struct question *questions;
+    size_t request_len; /* of their records together */
+    size_t len;
+    uint8_t record[];
+};
+
+struct dk_question_directory {
+    struct dk_hash_key key;
+    struct question *questions_by_id;
+    struct context *contexts_by_id;
+    struct context *contexts;
+    size_t max_bytes, bytes;
+    uint64_t additions;
+    struct dk_writer record; /* a context on its way in */
+};
+
+enum dk_error dk_question_directory_new(const struct dk_hash_key *key, size_t max_bytes,
+                                        struct dk_question_directory **out) {
+    struct dk_question_directory *directory = calloc(1, sizeof(*directory));
+    *out = directory;
+    if (directory == NULL) {
+        return DK_ERR_MEMORY;
+    }
+    directory->key = *key;
+    directory->max_bytes = max_bytes;
+    dk_writer_init(&directory->record, DK_CONTEXT_MAX);
+    return DK_OK;
+}
+
+static size_t question_size(size_t len) {
+    return sizeof(struct question) + len + NODE_OVERHEAD;
+}
+
+static size_t context_size(size_t len) {
+    return sizeof(struct context) + len + NODE_OVERHEAD;
+}
+
+static void remove_context(struct dk_question_directory *directory, struct context *context) {
+    directory->bytes -= context_size(context->len);
+    HASH_DELETE(hh, directory->contexts_by_id, context);
+    DL_DELETE(directory->contexts, context);
+    free(context);
+}
+
+static void remove_question(struct dk_question_directory *directory, struct question *question) {
+    struct context *context = question->context;
+    directory->bytes -= question_size(question->len);
+    context->request_len -= question->len;
+    HASH_DELETE(hh, directory->questions_by_id, question);
+    DL_DELETE(context->questions, question);
+    free(question);
+    if (context->questions == NULL) {
+        remove_context(directory, context);
+    }
+}
+
+static void remove_oldest(struct dk_question_directory *directory) {
+    remove_question(directory, directory->contexts->questions);
+}
+
+void dk_question_directory_destroy(struct dk_question_directory *directory) {
+    if (directory == NULL) {
+        return;
+    }
+    while (directory->contexts != NULL) {
+        remove_oldest(directory);
+    }
+    dk_writer_clean_up(&directory->record);
+    explicit_bzero(directory, sizeof(*directory)); /* the key */
+    free(directory);
+}
+
+static struct question *find(const struct dk_question_directory *directory, struct dk_hash128 id) {
+    struct question *question = NULL;
+    HASH_FIND(hh, directory->questions_by_id, &id, sizeof(id), question);
+    return question;
+}
+
+static void make_newest(struct dk_question_directory *directory, struct question *question) {
+    struct context *context = question->context;
+    DL_DELETE(context->questions, question);
+    DL_APPEND(context->questions, question);
+    DL_DELETE(directory->contexts, context);
+    DL_APPEND(directory->contexts, context);
+}
+
+static struct context *add_context(struct dk_question_directory *directory, struct dk_hash128 id,
+                                   struct dk_bytes record) {
+    struct context *context = calloc(1, sizeof(*context) + record.len);
+    if (context == NULL) {
+        return NULL;
+    }
+    context->id = id;
+    context->len = record.len;
+    memcpy(context->record, record.ptr, record.len);
+    HASH_ADD(hh, directory->contexts_by_id, id, sizeof(context->id), context);
+    if (context->hh.tbl == NULL) {
+        free(context);
+        return NULL;
+    }
+    DL_APPEND(directory->contexts, context);
+    directory->bytes += context_size(context->len);
+    return context;
+}
+
+static struct context *find_or_add_context(struct dk_question_directory *directory,
+                                           struct dk_hash128 id, struct dk_bytes record) {
+    struct context *context = NULL;
+    HASH_FIND(hh, directory->contexts_by_id, &id, sizeof(id), context);
+    return context != NULL ? context : add_context(directory, id, record);
+}
+
+static struct question *add_question(struct dk_question_directory *directory,
+                                     struct context *context, struct dk_hash128 id,
+                                     const struct dk_action *action) {
+    size_t len = ACTION_UNHASHED + action->hashed.len;
+    struct question *question = calloc(1, sizeof(*question) + len);
+    if (question == NULL) {
+        return NULL;
+    }
+    question->id = id;
+    question->context = context;
+    question->len = len;
+    memcpy(question->record + ACTION_UNHASHED, action->hashed.ptr, action->hashed.len);
+    HASH_ADD(hh, directory->questions_by_id, id, sizeof(question->id), question);
+    if (question->hh.tbl == NULL) {
+        free(question);
+        return NULL;
+    }
+    DL_APPEND(context->questions, question);
+    context->request_len += len;
+    directory->bytes += question_size(len);
+    directory->additions++;
+    return question;
+}
+
+/* Room for a question whose context may be new, too. */
+static bool make_room(struct dk_question_directory *directory, size_t context_len,
+                      const struct dk_action *action) {
+    size_t needed = context_size(context_len) + question_size(ACTION_UNHASHED + action->hashed.len);
+    if (needed > directory->max_bytes) {
+        return false;
+    }
+    while (needed > directory->max_bytes - directory->bytes) {
+        remove_oldest(directory);
+    }
+    return true;
+}
+
+bool dk_question_directory_put(struct dk_question_directory *directory,
+                               const struct dk_context *context, const struct dk_action *action) {
+    struct dk_keyed_hash begun;
+    dk_question_begin(&directory->key, context, &begun);
+    struct dk_hash128 id = dk_question_id(&begun, action);
+    struct question *question = find(directory, id);
+    if (question != NULL) {
+        make_newest(directory, question);
+        return true;
+    }
+    dk_writer_reset(&directory->record);
+    dk_context_write_asked(context, &directory->record);
+    struct dk_bytes record = dk_writer_view(&directory->record);
+    if (directory->record.failed || !make_room(directory, record.len, action)) {
+        return false;
+    }
+    struct context *owner = find_or_add_context(directory, dk_keyed_hash_finish(&begun), record);
+    if (owner == NULL) {
+        return false;
+    }
+    question = add_question(directory, owner, id, action);
+    if (question != NULL) {
+        make_newest(directory, question);
+    } else if (owner->questions == NULL) {
+        remove_context(directory, owner);
+    }
+    return question != NULL;
+}
+
+struct dk_hash128 dk_question_directory_id(const struct dk_question_directory *directory,
+                                           const struct dk_context *context,
+                                           const struct dk_action *action) {
+    struct dk_keyed_hash begun;
+    dk_question_begin(&directory->key, context, &begun);
+    return dk_question_id(&begun, action);
+}
+
+bool dk_question_directory_find(const struct dk_question_directory *directory, struct dk_hash128 id,
+                                struct dk_bytes *context, struct dk_bytes *request) {
+    const struct question *question = find(directory, id);
+    if (question == NULL) {
+        return false;
+    }
+    *context = (struct dk_bytes){question->context->record, question->context->len};
+    *request = (struct dk_bytes){question->record, question->len};
+    return true;
+}
+
+size_t dk_question_directory_count(const struct dk_question_directory *directory) {
+    return HASH_COUNT(directory->questions_by_id);
+}
+
+size_t dk_question_directory_bytes(const struct dk_question_directory *directory) {
+    return directory->bytes;
+}
+
+uint64_t dk_question_directory_additions(const struct dk_question_directory *directory) {
+    return directory->additions;
+}
+
+bool dk_question_walk_context(const struct dk_question_directory *directory,
+                              struct dk_question_walk *walk, struct dk_bytes *context,
+                              size_t *request_len) {
+    const struct context *last = walk->context;
+    const struct context *next = last == NULL ? directory->contexts : last->next;
+    if (next == NULL) {
+        return false;
+    }
+    walk->context = next;
+    walk->question = NULL;
+    *context = (struct dk_bytes){next->record, next->len};
+    *request_len = next->request_len;
+    return true;
+}
+
+bool dk_question_walk_action(struct dk_question_walk *walk, struct dk_bytes *action) {
+    const struct context *context = walk->context;
+    const struct question *last = walk->question;
+    const struct question *next = last == NULL ? context->questions : last->next;
+    if (next == NULL) {
+        return false;
+    }
+    walk->question = next;
+    *action = (struct dk_bytes){next->record, next->len};
+    return true;
+}
