@@ -28,7 +28,7 @@ size_t dk_authorizer_memory_bytes(const struct dk_authorizer *authorizer) {
 static void say_memory(struct dk_authorizer *authorizer) {
     dk_log_write(authorizer->log, DK_LOG_CORE, DK_LOG_INFO,
                  "memory is fixed from here on, in bytes: cache %zu, contexts %zu, log %zu, "
-                 "resolver %zu, decision log %zu, warm start %zu, together %zu",
+                 "resolver %zu, decision log %zu, questions %zu, together %zu",
                  dk_cache_memory_bytes(authorizer->cache), dk_context_table_memory_bytes(),
                  dk_log_memory_bytes(authorizer->log),
                  dk_resolver_memory_bytes(authorizer->resolver), decision_log_memory(authorizer),

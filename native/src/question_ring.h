@@ -15,9 +15,9 @@ struct dk_question_ring;
 DK_WARN_UNUSED enum dk_error dk_question_ring_new(struct dk_question_ring **out);
 /** No other thread may still use it. NULL is allowed. */
 void dk_question_ring_destroy(struct dk_question_ring *ring);
-size_t dk_question_ring_memory_bytes(void);
+size_t dk_question_ring_memory_bytes(const struct dk_question_ring *ring);
 
-/** I/O thread only, wait-free. Copies the question, or drops it. NULL: nobody wants it. */
+/** I/O thread only, lock-free. Copies the question, or drops it. NULL: nobody wants it. */
 void dk_question_ring_put(struct dk_question_ring *ring, const struct dk_context *context,
                           const struct dk_action *action);
 

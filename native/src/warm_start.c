@@ -167,7 +167,7 @@ size_t dk_warm_start_memory_bytes(const struct dk_warm_start *warm) {
         return 0;
     }
     return (size_t)warm->parts.config->warm_start_max_bytes + warm->file.capacity +
-           dk_question_ring_memory_bytes() + DK_ASKED_AHEAD_MAX * sizeof(*warm->piece);
+           dk_question_ring_memory_bytes(warm->ring) + DK_ASKED_AHEAD_MAX * sizeof(*warm->piece);
 }
 
 struct dk_question_ring *dk_warm_start_ring(const struct dk_warm_start *warm) {

@@ -5,7 +5,6 @@
 
 #include "support/records.h"
 
-#include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -334,7 +333,7 @@ static void nobody_takes_what_nobody_put(void **state) {
 static void a_full_ring_drops_and_goes_on(void **state) {
     (void)state;
     struct dk_question_ring *ring = new_ring();
-    size_t memory = dk_question_ring_memory_bytes();
+    size_t memory = dk_question_ring_memory_bytes(ring);
     struct asked asked;
     char *name = malloc(100000);
     assert_non_null(name);
@@ -362,58 +361,6 @@ static void a_full_ring_drops_and_goes_on(void **state) {
     dk_question_ring_destroy(ring);
 }
 
-#define PUT 200000u
-#define NUMBERED_LEN 16u
-
-struct putter {
-    struct dk_question_ring *ring;
-    struct asked
-        asked; /* its name, of NUMBERED_LEN bytes, becomes a number by which all are told apart */
-};
-
-static void *put_numbers(void *user) {
-    const struct putter *putter = user;
-    struct dk_action action = putter->asked.action;
-    uint8_t hashed[8 + NUMBERED_LEN];
-    memcpy(hashed, action.hashed.ptr, sizeof(hashed));
-    action.hashed.ptr = hashed;
-    for (uint64_t i = 0; i < PUT; i++) {
-        dk_write_u64(hashed + 8, i);
-        dk_write_u64(hashed + 16, ~i);
-        dk_question_ring_put(putter->ring, &putter->asked.context, &action);
-    }
-    return NULL;
-}
-
-/* What one thread puts, another takes whole and in order; for TSan as well. */
-static void another_thread_takes(void **state) {
-    (void)state;
-    struct putter putter = {.ring = new_ring()};
-    pthread_t thread;
-    struct dk_bytes context;
-    struct dk_bytes request;
-    make(&putter.asked, "alice", "sixteen-letters-");
-    assert_int_equal(putter.asked.action.name.len, NUMBERED_LEN);
-    assert_int_equal(pthread_create(&thread, NULL, put_numbers, &putter), 0);
-    uint64_t next = 0;
-    size_t taken = 0;
-    while (taken < 1000) { /* as many fit in at once, however the threads are scheduled */
-        if (!dk_question_ring_take(putter.ring, &context, &request)) {
-            continue;
-        }
-        assert_true(dk_bytes_equal(context, dk_writer_view(&putter.asked.context_record)));
-        assert_int_equal(request.len, DK_ACTION_HEADER + NUMBERED_LEN);
-        uint64_t number = dk_read_u64(request.ptr + DK_ACTION_HEADER);
-        assert_true(number >= next && number < PUT);
-        assert_true(dk_read_u64(request.ptr + DK_ACTION_HEADER + 8) == ~number);
-        next = number + 1;
-        taken++;
-    }
-    pthread_join(thread, NULL);
-    clean_up(&putter.asked);
-    dk_question_ring_destroy(putter.ring);
-}
-
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(gives_the_text_back),
@@ -424,7 +371,6 @@ int main(void) {
         cmocka_unit_test(is_what_the_model_says),
         cmocka_unit_test(nobody_takes_what_nobody_put),
         cmocka_unit_test(a_full_ring_drops_and_goes_on),
-        cmocka_unit_test(another_thread_takes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
