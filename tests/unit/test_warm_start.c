@@ -283,7 +283,7 @@ static void without_the_setting_there_is_nothing(void **state) {
 
 static void its_memory_is_told(void **state) {
     struct fixture *fixture = *state;
-    static const char label[] = "warm start ";
+    static const char label[] = "questions ";
     start_in(fixture, CLUSTER,
              (const char *const[]){"doorkeeper.warm.start.max.bytes", "1048576", NULL});
     await_line(fixture, label);
