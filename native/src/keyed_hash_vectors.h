@@ -94,6 +94,12 @@ INLINE vector lengths_of_four(const struct dk_bytes *messages) {
     return (vector){messages[0].len, messages[1].len, messages[2].len, messages[3].len};
 }
 
+/* The word with the length of all that a lane takes in, `around` its message and that itself. */
+INLINE vector last_four(const struct dk_bytes *messages, uint64_t around) {
+    return (vector){(messages[0].len + around) << 56, (messages[1].len + around) << 56,
+                    (messages[2].len + around) << 56, (messages[3].len + around) << 56};
+}
+
 /* `taken` where `mask` is all ones, `kept` where it is 0. */
 INLINE vector choose(vector mask, vector taken, vector kept) {
     return kept ^ ((kept ^ taken) & mask);
@@ -136,7 +142,7 @@ __attribute__((target(TARGET))) void HASH_LANES(const struct dk_keyed_hash *begu
     struct half start = {repeat(begun->v0), repeat(begun->v1), repeat(begun->v2),
                          repeat(begun->v3)};
     struct lanes state = {start, start};
-    size_t shortest = messages[0].len, longest = messages[0].len;
+    size_t shortest = messages[0].len, longest = shortest;
     for (size_t i = 1; i < DK_HASH_LANES; i++) {
         shortest = messages[i].len < shortest ? messages[i].len : shortest;
         longest = messages[i].len > longest ? messages[i].len : longest;
@@ -154,7 +160,7 @@ __attribute__((target(TARGET))) void HASH_LANES(const struct dk_keyed_hash *begu
         undo_ended(&state.b, &old.b, lengths.b, at);
     }
     absorb(&state, (struct words){repeat(last), repeat(last)});
-    vector around = repeat(begun->len + sizeof(last));
-    absorb(&state, (struct words){(lengths.a + around) << 56, (lengths.b + around) << 56});
+    uint64_t around = begun->len + sizeof(last);
+    absorb(&state, (struct words){last_four(messages, around), last_four(messages_b, around)});
     finish(&state, out);
 }
