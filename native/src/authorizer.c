@@ -312,6 +312,23 @@ void dk_count_answers(struct dk_authorizer *authorizer, struct tally *tally,
     count_tally(authorizer, tally);
 }
 
+/* Takes up to DK_HASH_LANES actions off the front of `*request`. */
+static enum dk_error take_actions(struct dk_bytes *request, struct dk_action *actions,
+                                  size_t *taken) {
+    size_t n = 0;
+    while (n < DK_HASH_LANES && request->len > 0) {
+        enum dk_error error = dk_action_parse_fast(request, &actions[n]);
+        if (error != DK_OK) {
+            return error;
+        }
+        n++;
+    }
+    *taken = n;
+    return DK_OK;
+}
+
+_Static_assert(DK_PROBE_MAX % DK_HASH_LANES == 0, "make_keys fills `keys` by so many");
+
 /* Hashes every action and calls its line nearer; the lines arrive while others are hashed. */
 static enum dk_error make_keys(struct dk_authorizer *authorizer, const struct dk_keyed_hash *begun,
                                struct dk_bytes request, struct dk_hash128 keys[DK_PROBE_MAX],
@@ -319,17 +336,19 @@ static enum dk_error make_keys(struct dk_authorizer *authorizer, const struct dk
     uint64_t epoch = dk_cache_epoch(authorizer->cache);
     size_t n = 0;
     while (request.len > 0) {
-        struct dk_action action;
+        struct dk_action group[DK_HASH_LANES];
+        size_t taken;
         if (n == DK_PROBE_MAX) {
             return DK_ERR_TOO_LARGE;
         }
-        enum dk_error error = dk_action_parse_fast(&request, &action);
+        enum dk_error error = take_actions(&request, group, &taken);
         if (error != DK_OK) {
             return error;
         }
-        keys[n] = dk_question_key(begun, &action, epoch);
-        dk_cache_prefetch(authorizer->cache, keys[n]);
-        n++;
+        dk_question_keys(begun, group, taken, epoch, &keys[n]);
+        for (size_t end = n + taken; n < end; n++) {
+            dk_cache_prefetch(authorizer->cache, keys[n]);
+        }
     }
     *actions = n;
     return DK_OK;

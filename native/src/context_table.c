@@ -122,24 +122,23 @@ uint64_t dk_context_table_put(struct dk_context_table *table, const struct dk_co
     return handle;
 }
 
+static uint64_t load(const struct slot *slot, size_t word) {
+    return atomic_load_explicit(&slot->words[word], memory_order_acquire);
+}
+
 bool dk_context_table_get(const struct dk_context_table *table, uint64_t handle,
                           struct dk_context_memo *out) {
     struct slot *slot = slot_of(table, handle);
     if (handle == 0 || atomic_load_explicit(&slot->handle, memory_order_acquire) != handle) {
         return false;
     }
-    uint64_t words[WORD_COUNT];
-    for (size_t i = 0; i < WORD_COUNT; i++) {
-        words[i] = atomic_load_explicit(&slot->words[i], memory_order_acquire);
-    }
-    if (atomic_load_explicit(&slot->handle, memory_order_relaxed) != handle) {
-        return false;
-    }
-    out->begun.v0 = words[WORD_V0];
-    out->begun.v1 = words[WORD_V1];
-    out->begun.v2 = words[WORD_V2];
-    out->begun.v3 = words[WORD_V3];
-    unpack(words[WORD_PACKED], out);
-    out->not_after_s = (int64_t)words[WORD_NOT_AFTER];
-    return true;
+    /* Each word straight to its place: out of an array a compiler reads two at once, and such a
+     * read has to wait for the writes of both. */
+    out->begun.v0 = load(slot, WORD_V0);
+    out->begun.v1 = load(slot, WORD_V1);
+    out->begun.v2 = load(slot, WORD_V2);
+    out->begun.v3 = load(slot, WORD_V3);
+    unpack(load(slot, WORD_PACKED), out);
+    out->not_after_s = (int64_t)load(slot, WORD_NOT_AFTER);
+    return atomic_load_explicit(&slot->handle, memory_order_relaxed) == handle;
 }

@@ -10,6 +10,8 @@
 #define FIELD_HEADER 8u
 /* Where the part of an action begins that belongs to the key. */
 #define ACTION_HASHED_AT 8u
+/* With fewer actions the lanes that stay empty cost more than those in use save. */
+#define ACTIONS_WORTH_LANES 4u
 #define ACTION_FLAGS_MASK ((uint64_t)(DK_LOG_IF_ALLOWED | DK_LOG_IF_DENIED))
 
 static bool is_there(const struct dk_context *context, enum dk_field field) {
@@ -215,6 +217,21 @@ struct dk_hash128 dk_question_id(const struct dk_keyed_hash *begun,
     struct dk_keyed_hash state = *begun;
     dk_keyed_hash_words(&state, action->hashed.ptr, action->hashed.len);
     return dk_keyed_hash_finish(&state);
+}
+
+void dk_question_keys(const struct dk_keyed_hash *begun, const struct dk_action *actions,
+                      size_t count, uint64_t epoch, struct dk_hash128 keys[DK_HASH_LANES]) {
+    if (count < ACTIONS_WORTH_LANES) {
+        for (size_t i = 0; i < count; i++) {
+            keys[i] = dk_question_key(begun, &actions[i], epoch);
+        }
+        return;
+    }
+    struct dk_bytes hashed[DK_HASH_LANES];
+    for (size_t i = 0; i < count; i++) {
+        hashed[i] = actions[i].hashed;
+    }
+    dk_keyed_hash_lanes(begun, hashed, count, epoch, keys);
 }
 
 static const char *const operation_names[] = {

@@ -479,6 +479,35 @@ static void test_fields_do_not_run_together(void **state) {
     assert_false(same(key_of_record(views[0], view(), 1), key_of_record(views[1], view(), 1)));
 }
 
+/* Names of many lengths, so that lanes end at different words. */
+static void test_keys_of_many_are_the_keys_of_each(void **state) {
+    (void)state;
+    static const char name[] = "eu-west-1.payments.orders-settled.000000";
+    static const struct dk_hash_key key = {1, 2};
+    static uint8_t bytes[DK_HASH_LANES][DK_ACTION_HEADER + sizeof(name) + 8];
+    struct dk_context context;
+    struct dk_keyed_hash begun;
+    begin_alice();
+    assert_int_equal(dk_context_parse(view(), &context), DK_OK);
+    dk_question_begin(&key, &context, &begun);
+    for (size_t longest = 0; longest < sizeof(name); longest++) {
+        struct dk_action actions[DK_HASH_LANES];
+        for (size_t i = 0; i < DK_HASH_LANES; i++) {
+            begin_action(true, name + i, i <= longest ? longest - i : 0);
+            memcpy(bytes[i], record.bytes, record.len);
+            struct dk_bytes rest = {bytes[i], record.len};
+            assert_int_equal(dk_action_parse(&rest, &actions[i]), DK_OK);
+        }
+        for (size_t count = 0; count <= DK_HASH_LANES; count++) {
+            struct dk_hash128 keys[DK_HASH_LANES];
+            dk_question_keys(&begun, actions, count, 7, keys);
+            for (size_t i = 0; i < count; i++) {
+                assert_true(same(keys[i], dk_question_key(&begun, &actions[i], 7)));
+            }
+        }
+    }
+}
+
 static void test_code_names_are_kafkas_and_differ(void **state) {
     (void)state;
     struct dk_code_name room, other;
@@ -519,6 +548,7 @@ int main(void) {
         cmocka_unit_test(test_key_covers_what_is_sent_and_nothing_else),
         cmocka_unit_test(test_certificates_that_are_not_sent_share_keys),
         cmocka_unit_test(test_fields_do_not_run_together),
+        cmocka_unit_test(test_keys_of_many_are_the_keys_of_each),
         cmocka_unit_test(test_code_names_are_kafkas_and_differ),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

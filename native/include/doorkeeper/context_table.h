@@ -36,7 +36,7 @@ size_t dk_context_table_memory_bytes(void);
 
 /** Any thread; takes a short lock. Displaces the oldest registration. Never returns 0. */
 uint64_t dk_context_table_put(struct dk_context_table *table, const struct dk_context_memo *memo);
-/** Wait-free. False if `handle` names nothing (any more). */
+/** Wait-free. False if `handle` names nothing (any more); then `out` is not to be read. */
 bool dk_context_table_get(const struct dk_context_table *table, uint64_t handle,
                           struct dk_context_memo *out);
 

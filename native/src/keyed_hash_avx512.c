@@ -1,0 +1,8 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifdef __x86_64__
+
+#define TARGET "avx512vl"
+#define HASH_LANES dk_hash_lanes_avx512
+#include "keyed_hash_vectors.h"
+
+#endif
