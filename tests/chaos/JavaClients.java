@@ -51,6 +51,10 @@ final class JavaClients {
         common.put("bootstrap.servers", arguments[1]);
         JavaClients clients =
                 new JavaClients(common, arguments[2], arguments[3], arguments[4]);
+        try (Admin admin = Admin.create(common)) {
+            admin.describeCluster().nodes().get(); // so that the rest begins without delay
+        }
+        tell("all", "begin", "");
         start("producer", clients::produce);
         start("classic", () -> clients.consume("classic", "classic"));
         start("KIP-848", () -> clients.consume("KIP-848", "consumer"));

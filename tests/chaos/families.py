@@ -18,6 +18,7 @@ from harness.processes import wait_until
 JAVA_CLASSES = REPOSITORY / "build" / "chaos"
 KAFKAJS = REPOSITORY / ".dev" / "kafkajs" / "node_modules"
 PAUSE_SECONDS = 0.05  # between two messages
+KCAT_READS = 1024  # bytes of its input at once, or it waits for more
 END_SECONDS = 60
 
 
@@ -33,6 +34,7 @@ class Librdkafka:
     """The clients of confluent-kafka, in this process."""
 
     name = "librdkafka"
+    has_begun = True
 
     def __init__(self, cluster, identity, topic, *_):
         client = Client(cluster, identity)
@@ -54,9 +56,9 @@ class Librdkafka:
         return self._producer.stop()
 
     def stop(self):
-        self._producer.stop()
         self._classic.stop()
         self._kip_848.stop()
+        self._producer.stop()
 
 
 class Child:
@@ -108,14 +110,16 @@ class Child:
 
 
 class Program:
-    """A process that is a whole family, and says so in lines "CLIENT EVENT DETAIL"."""
+    """A process that is a whole family: lines "CLIENT EVENT DETAIL", the first when it begins."""
 
     def __init__(self, command, log, clients, environment=None):
         self.clients = {client: Record() for client in clients}
+        self.has_begun = False
         self._sent = None
         self._child = Child(command, log, self._take, self._on_end, environment)
 
     def _take(self, line):
+        self.has_begun = True
         match line.split(" ", 2):
             case [client, "did", number]:
                 self.clients[client].done.append(int(number))
@@ -167,6 +171,7 @@ class Kcat:
     """Two processes: one that is fed with numbers, and one that prints what it reads."""
 
     name = "kcat"
+    has_begun = True
 
     def __init__(self, cluster, identity, topic, _, directory):
         self.clients = {"producer": Record(), "classic": Record()}
@@ -205,7 +210,7 @@ class Kcat:
     def _feed(self):
         try:
             while not self._stopping.wait(PAUSE_SECONDS):
-                self._producer.write(f"{self._sent}\n")
+                self._producer.write(f"{self._sent:0{KCAT_READS - 1}}\n")
                 self._sent += 1
         except BrokenPipeError:
             pass  # its end is told

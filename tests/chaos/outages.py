@@ -12,6 +12,7 @@ from harness.load import is_let_in
 from harness.processes import Timeout, wait_until
 
 WORKS, BEGINS, STRANGER = "alice", "carol", "mallory"
+BEGIN_SECONDS = 60  # that a process takes to start
 CLOSED = "closed"  # nobody has a grant for it
 
 
@@ -186,8 +187,12 @@ class Outages:
         began = time.monotonic()
         with ExitStack() as running:
             self._proxy.break_with(fault)
-            late = watch(self._start(running, BEGINS, fault, late_kinds))
-            let_in, longest_refusal = self._knock_until(began + seconds)
+            late_families = self._start(running, BEGINS, fault, late_kinds)
+            late = watch(late_families)
+            for family in late_families:
+                what = f"{family.name} begins"
+                wait_until(what, lambda family=family: family.has_begun, BEGIN_SECONDS)
+            let_in, longest_refusal = self._knock_until(time.monotonic() + seconds)
             self._proxy.mend()
             self._wait_for([*workers, *late])
             return Observation(

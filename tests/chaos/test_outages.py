@@ -22,8 +22,15 @@ ALL_FAULTS = FAULTS | FLAPPING
 THROUGH_ALL = "always"
 DEADLINE_SECONDS = 2  # of a call: the longest that the settings allow
 PATIENCE_SECONDS = 60  # with clients that have to come back
-# Who begins during a fault in the short form: to start a JVM costs, and so does waiting for kcat.
-BEGINNERS = {"500": Java, "hang": Java, "401": Kafkajs, REFUSED: Kafkajs, "slow drip": Kcat}
+# Who begins during a fault in the short form, librdkafka's clients in the others: a JVM takes long.
+BEGINNERS = {
+    "500": Java,
+    "401": Kafkajs,
+    "truncated": Kcat,
+    "slow drip": Kcat,
+    "hang": Java,
+    REFUSED: Kafkajs,
+}
 # As docs/outages.md says; they go on, and lose nothing.
 MAY_SEE_ERRORS = {"Java, describeTopics"}
 BEGINNERS_MAY_SEE_ERRORS = MAY_SEE_ERRORS | {"kafkajs, producer"}

@@ -66,5 +66,6 @@ async function consume() {
   });
 }
 
+tell("all", "begin", "");
 produce().catch((error) => tell("producer", "error", error));
 consume().catch((error) => tell("classic", "error", error));
