@@ -35,12 +35,18 @@ chaos_tests() {
     .dev/venv/bin/python -m pytest "${@:-tests/chaos}"
 }
 
-# What is too long for every change: each fault under load for a while, and all kinds of clients
-# begin in each.
+# soak [--plugin] [SECONDS]: what is too long for every change. Each fault lasts for a while, and all
+# kinds of clients begin in each; with --plugin they are those of opa-kafka-plugin.
 soak() {
+    local tests=tests/chaos
     setup_all
     package
-    chaos_tests tests/chaos --all-begin --fault-seconds "${1:-30}"
+    if [ "${1-}" = --plugin ]; then
+        shift
+        tests=tests/chaos/report_plugin.py
+        fetch_jars .dev/opa-kafka-plugin tests/chaos/plugin/pom.xml
+    fi
+    chaos_tests "$tests" --all-begin --fault-seconds "${1:-30}"
 }
 
 demo() {
