@@ -89,6 +89,18 @@ setup_end_to_end() {
     fi
 }
 
+# The clients that only the outages need.
+setup_chaos() {
+    command -v npm >/dev/null || apt_install nodejs npm
+    if ! cmp -s tests/chaos/kafkajs/package-lock.json .dev/kafkajs/installed; then
+        say "installing kafkajs into .dev/kafkajs"
+        mkdir -p .dev/kafkajs
+        cp tests/chaos/kafkajs/package*.json .dev/kafkajs/
+        (cd .dev/kafkajs && npm ci --silent)
+        cp tests/chaos/kafkajs/package-lock.json .dev/kafkajs/installed
+    fi
+}
+
 # The JDK that javac belongs to: CMake looks for the JNI headers there, Maven builds with it.
 java_home() {
     local javac

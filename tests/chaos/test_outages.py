@@ -1,16 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
 """OPA fails in every way under clients that work: they do not notice, and nobody else gets in."""
 
-import re
-import time
+import itertools
 
 import pytest
-
+from families import ASKERS, FAMILIES, JAVA_CLASSES, Java, Kafkajs, Kcat, Librdkafka
 from harness.clients import Client
-from harness.faults import FAULTS, FaultProxy
+from harness.faults import FAULTS, FLAPPING, REFUSED, FaultProxy
 from harness.jmx import counters
-from harness.load import GIVE_UP_SECONDS, Consumer, Producer, is_let_in, seconds_of
+from harness.load import GIVE_UP_SECONDS
 from harness.processes import wait_until
+from outages import BEGINS, CLOSED, WORKS, Calls, Outages, topics_of
 
 # Decisions live shorter than a fault, so that it is the stale ones that carry the clients.
 SETTINGS = {
@@ -18,20 +18,33 @@ SETTINGS = {
     "doorkeeper.cache.ttl.deny.ms": 1000,
     "doorkeeper.opa.poll.interval.ms": 200,
 }
-WORK = ["classic", "consumer"]  # topics, each named like the group protocol of its reader
+ALL_FAULTS = FAULTS | FLAPPING
+THROUGH_ALL = "always"
 DEADLINE_SECONDS = 2  # of a call: the longest that the settings allow
-LOG_BYTES_A_SECOND_MAX = 200_000
-
-
-def late_topic(fault):
-    """Of clients that begin while this fault is on: nobody has asked for it before."""
-    return "late-" + re.sub(r"\W", "-", fault)
+PATIENCE_SECONDS = 60  # with clients that have to come back
+# Who begins during a fault in the short form, librdkafka's clients in the others: a JVM takes long.
+BEGINNERS = {
+    "500": Java,
+    "401": Kafkajs,
+    "truncated": Kcat,
+    "slow drip": Kcat,
+    "hang": Java,
+    REFUSED: Kafkajs,
+}
+# As docs/outages.md says; they go on, and lose nothing.
+MAY_SEE_ERRORS = {"Java, describeTopics"}
+BEGINNERS_MAY_SEE_ERRORS = MAY_SEE_ERRORS | {"kafkajs, producer"}
+BROKER_CPU_MAX = 1.0  # cores; what turns in a circle takes all that there are
 
 
 def grants():
-    topics = {topic: {"read": ["alice"], "write": ["alice"]} for topic in WORK}
-    late = {late_topic(fault): {"read": ["carol"], "write": ["carol"]} for fault in FAULTS}
-    return {"topics": topics | late | {"closed": {}}}
+    occasions = [(WORKS, THROUGH_ALL), *((BEGINS, fault) for fault in ALL_FAULTS)]
+    topics = {
+        topic: {"read": [user], "write": [user]}
+        for (user, occasion), family in itertools.product(occasions, FAMILIES)
+        for topic in topics_of(user, occasion, family)
+    }
+    return {"topics": topics | {CLOSED: {}}}
 
 
 @pytest.fixture(scope="module")
@@ -45,81 +58,108 @@ def proxy(new_opa):
 
 
 @pytest.fixture(scope="module")
-def cluster(proxy, new_cluster, pki):
-    cluster = new_cluster(proxy.url, extra=SETTINGS)
+def directory(tmp_path_factory):
+    return tmp_path_factory.mktemp("clients")
+
+
+@pytest.fixture(scope="module")
+def calls(directory):
+    return Calls(directory / "calls")
+
+
+@pytest.fixture(scope="module")
+def cluster(proxy, calls, new_cluster):
+    timed = calls.settings("io.doorkeeper.kafka.MonitorableDoorkeeperAuthorizer")
+    cluster = new_cluster(proxy.url, class_path=[JAVA_CLASSES], extra=SETTINGS | timed)
     cluster.start()
-    names = [*grants()["topics"]]
-    assert Client(cluster, pki.identity("admin")).create_topics(names) is None
     yield cluster
     cluster.stop()
 
 
 @pytest.fixture(scope="module")
-def client(cluster, pki):
-    return lambda name: Client(cluster, pki.identity(name))
+def outages(cluster, calls, proxy, pki, directory):
+    outages = Outages(cluster, calls, proxy, pki, directory, PATIENCE_SECONDS)
+    yield outages
+    outages.stop()
 
 
 @pytest.fixture(scope="module")
-def load(client):
-    """Producers and consumers that run through all faults; what became of them is asked at the end."""
-    alice = client("alice")
-    producers = {topic: Producer(alice, topic) for topic in WORK}
-    consumers = {
-        topic: Consumer(alice, topic, f"alice:{topic}", **{"group.protocol": topic})
-        for topic in WORK
-    }
-    for consumer in consumers.values():
-        consumer.wait_for(1)
-    yield producers, consumers
-    for one in [*producers.values(), *consumers.values()]:
-        one.stop()
+def workers(outages):
+    """They run through all faults; what became of them is asked at the end."""
+    return outages.start_workers(THROUGH_ALL, FAMILIES)
 
 
-@pytest.mark.parametrize("fault", FAULTS)
-def test_a_fault_lets_nobody_in_and_ends_by_itself(fault, proxy, cluster, client, load, request):
-    seconds = request.config.getoption("--fault-seconds")
-    log_bytes = cluster.broker.log_bytes()
-    before = counters(cluster)
-    end = time.monotonic() + seconds
-    proxy.break_with(fault)
-    late = Producer(client("carol"), late_topic(fault))
-    refusals = []
-    while time.monotonic() < end:
-        refusals.append(seconds_of(lambda: refuse(client)))
-    proxy.mend()
-    recovery = seconds_of(lambda: wait_until("what began then works", lambda: late.acked))
-    late.stop()
-    after = counters(cluster)
-    assert max(refusals) < GIVE_UP_SECONDS + DEADLINE_SECONDS + 2, "no call waits for long"
-    assert late.errors == [], "it came up by itself"
-    assert after["epochs"] == before["epochs"], "no policy changed"
-    log_bytes = cluster.broker.log_bytes() - log_bytes
-    assert log_bytes < LOG_BYTES_A_SECOND_MAX * (seconds + 10)
-    request.config.outages.append(
-        {
-            "fault": fault,
-            "answered by the last known decision": after["stale"] - before["stale"],
-            "without a decision": after["unavailable"] + after["undefined"]
-            - before["unavailable"] - before["undefined"],
-            "longest refusal, s": f"{max(refusals):.1f}",
-            "recovery, s": f"{recovery:.1f}",
-            "broker log, KB": log_bytes // 1000,
+@pytest.fixture(scope="module")
+def new_counts(cluster, workers):
+    """How much the counters have grown since this was asked last."""
+    last = counters(cluster)
+
+    def ask():
+        nonlocal last
+        before, last = last, counters(cluster)
+        return {name: last[name] - before[name] for name in last}
+
+    return ask
+
+
+@pytest.fixture
+def late_kinds(fault, request):
+    if request.config.getoption("--all-begin"):
+        return FAMILIES
+    return [BEGINNERS.get(fault, Librdkafka)]
+
+
+@pytest.mark.parametrize("fault", ALL_FAULTS)
+def test_a_fault_lets_nobody_in_and_ends_by_itself(
+    fault, new_counts, outages, workers, late_kinds, request
+):
+    seen = outages.observe(fault, request.config.getoption("--fault-seconds"), workers, late_kinds)
+    counts = new_counts()
+    request.config.observations.append(seen)
+    request.config.rows.append(
+        seen.row()
+        | {
+            "last known decisions": counts["stale"],
+            "no decision": counts["unavailable"] + counts["undefined"],
         }
-    )  # fmt: skip
+    )
+    assert not seen.let_in
+    assert seen.longest_call_ms < 1000 * DEADLINE_SECONDS
+    assert seen.longest_refusal < GIVE_UP_SECONDS + DEADLINE_SECONDS + 2, "no call waits for long"
+    assert errors(seen.workers, MAY_SEE_ERRORS) == {}
+    assert errors(seen.late, BEGINNERS_MAY_SEE_ERRORS) == {}
+    assert [one.name for one in [*seen.workers, *seen.late] if one.recovery is None] == []
+    assert counts["epochs"] == 0, "no policy changed"
+    assert seen.log_bytes < log_bytes_a_second_max(late_kinds) * seen.seconds
+    assert seen.cpu_seconds < BROKER_CPU_MAX * seen.seconds
 
 
-def refuse(client):
-    assert not is_let_in(client("mallory"), "closed")
+def log_bytes_a_second_max(late_kinds):
+    """Java's admin client turns in a circle while it cannot be told of a topic: docs/outages.md."""
+    return 2_500_000 if Java in late_kinds else 200_000
 
 
-def test_clients_that_worked_did_not_notice(cluster, load):
-    producers, consumers = load
-    for topic in WORK:
-        sent = producers[topic].stop()
-        assert producers[topic].errors == []
-        assert producers[topic].acked == set(range(sent)), "no message was lost"
-        consumers[topic].wait_for(sent)
-        consumers[topic].stop()
-        assert consumers[topic].errors == []
-        assert sorted(consumers[topic].values) == list(range(sent)), "none is there twice"
+def errors(clients, of_others):
+    return {one.name: one.errors for one in clients if one.errors and one.name not in of_others}
+
+
+def test_who_worked_lost_nothing_and_did_nothing_twice(cluster, workers, pki):
+    sent = {family: family.stop_producing() for family in workers}
+    for family, count in sent.items():
+        for client, record in family.clients.items():
+            if client not in ASKERS:
+                name = f"{family.name}, {client}"
+                what = f"{name} has done {count}"
+                wait_until(what, lambda record=record, n=count: len(record.done) >= n)
+                assert sorted(record.done) == list(range(count)), name
     assert counters(cluster)["stale"] > 0, "and it was the last known decisions that carried them"
+
+
+def test_what_was_copied_by_transactions_is_there_once(cluster, workers, pki):
+    (java,) = (family for family in workers if "transactional" in family.clients)
+    count = java.stop_producing()
+    _, copies = topics_of(WORKS, THROUGH_ALL, java)
+    reader = Client(cluster, pki.identity(WORKS))
+    values, error = reader.consume(copies, count, **{"isolation.level": "read_committed"})
+    assert error is None
+    assert values == [str(number).encode() for number in range(count)]

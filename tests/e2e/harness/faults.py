@@ -37,8 +37,21 @@ def _truncated(request, question):
     request.reply(200, b'{"result":[[[0]', length=1000)
 
 
+def _latency(request, question):
+    """Answers well, but longer than a call may take after it was asked."""
+    request.proxy.released.wait(LATENCY_SECONDS)
+    request.pass_on(question)
+
+
 def _hang(request, question):
     request.proxy.released.wait()
+
+
+def _slow_drip(request, question):
+    """Always one more byte, and never the last one."""
+    request.reply(200, b"", length=1000)
+    while not request.proxy.released.wait(0.1):
+        request.wfile.write(b" ")
 
 
 def _reset(request, question):
@@ -49,6 +62,17 @@ def _huge(request, question):
     request.reply(200, b" " * (100 * 1024 * 1024))
 
 
+def _flap(request, question):
+    """Half a second well, half a second not."""
+    if time.monotonic() % 1 < 0.5:
+        request.pass_on(question)
+    else:
+        _reset(request, question)
+
+
+LATENCY_SECONDS = 3
+REFUSED = "connection refused"
+# While these are on, no question has a valid answer in time.
 FAULTS = {
     "500": _status(500, "application/json", b'{"code":"internal_error"}'),
     "401": _status(401, "application/json", b'{"code":"unauthorized"}'),
@@ -59,10 +83,14 @@ FAULTS = {
     "out of range": _result(lambda requests: _all_indices(requests, shift=1)),
     "duplicates": _result(lambda requests: [[[0, 0] for _ in r["asks"]] for r in requests]),
     "truncated": _truncated,
+    "latency": _latency,
+    "slow drip": _slow_drip,
     "hang": _hang,
     "reset": _reset,
+    REFUSED: _reset,  # of connections that are there
     "100 MB": _huge,
 }
+FLAPPING = {"flapping": _flap}
 
 
 class FaultProxy:
@@ -84,12 +112,12 @@ class FaultProxy:
                 fault = proxy.fault
                 if fault is None:
                     time.sleep(proxy.delay_seconds)
-                    self._pass_on(question)
+                    self.pass_on(question)
                 else:
                     self.close_connection = True
-                    FAULTS[fault](self, question)
+                    (FAULTS | FLAPPING)[fault](self, question)
 
-            def _pass_on(self, question):
+            def pass_on(self, question):
                 connection = http.client.HTTPConnection("127.0.0.1", opa.port, timeout=10)
                 with closing(connection):
                     connection.request("POST", self.path, question)
@@ -106,22 +134,36 @@ class FaultProxy:
             def log_message(self, *_):
                 pass
 
-        self._http = _Server(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{self._http.server_port}"
-        threading.Thread(target=self._http.serve_forever, daemon=True).start()
+        self._handler = Handler
+        self._port = 0
+        self._listen()
+        self.url = f"http://127.0.0.1:{self._port}"
+
+    def _listen(self):
+        """On the port that it had before, if it had one."""
+        self._http = _Server(("127.0.0.1", self._port), self._handler)
+        self._port = self._http.server_port
+        threading.Thread(target=self._http.serve_forever, args=[0.05], daemon=True).start()
+
+    def _refuse(self):
+        self._http.shutdown()
+        self._http.server_close()
 
     def break_with(self, fault):
         self.released.clear()
         self.fault = fault
+        if fault == REFUSED:
+            self._refuse()
 
     def mend(self):
-        self.fault = None
+        refused, self.fault = self.fault == REFUSED, None
+        if refused:
+            self._listen()
         self.released.set()
 
     def stop(self):
         self.mend()
-        self._http.shutdown()
-        self._http.server_close()
+        self._refuse()
 
 
 class _Server(ThreadingHTTPServer):

@@ -5,9 +5,7 @@ import re
 
 from .kafka import JMX_TOOL
 
-OBJECTS = (
-    "kafka.server:type=plugins,config=authorizer.class.name,class=MonitorableDoorkeeperAuthorizer"
-)
+OBJECTS = "kafka.server:type=plugins,config=authorizer.class.name"
 
 
 def counters(cluster):
@@ -20,10 +18,10 @@ def counters_by_role(cluster):
     url = f"service:jmx:rmi:///jndi/rmi://127.0.0.1:{cluster.jmx_port}/jmxrmi"
     output, status = cluster.run_tool(
         JMX_TOOL,
-        *("--jmx-url", url, "--object-name", f"{OBJECTS},role=*"),
+        *("--jmx-url", url, "--object-name", f"{OBJECTS},class=*,role=*"),
         *("--one-time", "--report-format", "properties"),
     )
-    line = rf"^{re.escape(OBJECTS)},role=(\w+):([a-z-]+)=(\d+)$"
+    line = rf"^{re.escape(OBJECTS)},class=\w+,role=(\w+):([a-z-]+)=(\d+)$"
     roles = {}
     for role, name, value in re.findall(line, output, re.MULTILINE):
         roles.setdefault(role, {})[name] = int(value)

@@ -53,10 +53,10 @@ if _VERSION < (4, 0):
     CONSOLE_PRODUCER = "kafka.tools.ConsoleProducer"
 
 
-def java(*flags, main, memory="256m"):
+def java(*flags, main, memory="256m", class_path=()):
     kafka = REPOSITORY / ".dev" / f"kafka-{VERSION}" / "*"
     flags = [f"-Xmx{memory}", "-XX:TieredStopAtLevel=1", *flags]
-    return ["java", *flags, "-cp", f"{kafka}:{DOORKEEPER}", *main]
+    return ["java", *flags, "-cp", ":".join(map(str, [kafka, DOORKEEPER, *class_path])), *main]
 
 
 @dataclass
@@ -67,6 +67,7 @@ class Settings:
     principal_builder: bool = True
     separate_controller: bool = False
     audit_log: Path | None = None  # instead of a file in the node's directory
+    class_path: list = field(default_factory=list)  # besides Kafka's and Doorkeeper's
     extra: dict = field(default_factory=dict)
 
     @property
@@ -148,7 +149,8 @@ class Node:
 
     def _java(self, main, *more_flags):
         logging = f"-Dlog4j2.configurationFile={self._logging}"
-        return java(logging, *more_flags, main=main, memory="400m")
+        class_path = self.cluster.settings.class_path
+        return java(logging, *more_flags, main=main, memory="400m", class_path=class_path)
 
     def _jmx(self):
         """Readable on loopback by whoever is on this machine: these nodes hold nothing of worth."""

@@ -27,11 +27,14 @@ class Producer:
         self._thread.start()
 
     def _run(self):
-        while not self._stopping.is_set():
-            value = str(self._sent).encode()
-            self._producer.produce(self._topic, value, on_delivery=self._on_delivery)
-            self._sent += 1
-            self._producer.poll(1 / A_SECOND)
+        try:
+            while not self._stopping.is_set():
+                value = str(self._sent).encode()
+                self._producer.produce(self._topic, value, on_delivery=self._on_delivery)
+                self._sent += 1
+                self._producer.poll(1 / A_SECOND)
+        except KafkaException as e:
+            self.errors.append(e.args[0].name())
 
     def _on_delivery(self, error, message):
         if error is None:
@@ -40,11 +43,12 @@ class Producer:
             self.errors.append(error.name())
 
     def stop(self):
-        """Returns how many were sent, when every one of them has ended."""
+        """Returns how many were sent, when all of them have ended; does not wait after errors."""
         self._stopping.set()
         self._thread.join()
-        left = self._producer.flush(PATIENCE_SECONDS)
-        assert left == 0, f"{left} messages of {self._topic} have not ended"
+        if not self.errors:
+            left = self._producer.flush(PATIENCE_SECONDS)
+            assert left == 0, f"{left} messages of {self._topic} have not ended"
         return self._sent
 
 

@@ -2,6 +2,7 @@
 """Child processes, free ports, and waiting for a condition."""
 
 import contextlib
+import os
 import signal
 import socket
 import subprocess
@@ -59,6 +60,12 @@ class Process:
     @property
     def pid(self):
         return self._child.pid
+
+    @property
+    def cpu_seconds(self):
+        """That it has used so far, in itself and for it in the kernel."""
+        fields = Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()
+        return sum(map(int, fields[11:13])) / os.sysconf("SC_CLK_TCK")
 
     @property
     def is_running(self):
