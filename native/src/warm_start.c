@@ -166,7 +166,7 @@ size_t dk_warm_start_memory_bytes(const struct dk_warm_start *warm) {
     if (warm == NULL) {
         return 0;
     }
-    return (size_t)warm->parts.config->warm_start_max_bytes + warm->file.capacity +
+    return dk_question_directory_memory_bytes(warm->directory) + warm->file.capacity +
            dk_question_ring_memory_bytes() + DK_ASKED_AHEAD_MAX * sizeof(*warm->piece);
 }
 
