@@ -176,7 +176,7 @@ const struct setting_row setting_rows[] = {
      "/var/lib/kafka/doorkeeper-questions"},
     {"doorkeeper.warm.start.max.bytes", SETTING_NUMBER, MEMBER(warm_start_max_bytes), "16777216",
      NULL, 1048576, 1073741824,
-     "Memory for those questions, and the largest file. About 200 bytes for each; what was not "
+     "Memory for those questions, and the largest file. About 120 bytes for each; what was not "
      "asked for the longest time goes first. Only where `doorkeeper.warm.start.file` is set.",
      "67108864"},
     {"doorkeeper.library.path", SETTING_FILE, MEMBER(library_path), "",

@@ -9,18 +9,29 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Without memory an element is left out of its table: its `tbl` is NULL then. */
-#define HASH_NONFATAL_OOM 1
-#include <uthash.h>
 #include <utlist.h>
 
-/* For the allocator and the table's buckets, so that the cap is honest. */
-#define NODE_OVERHEAD 32u
+/* The allocator's, so that the cap is honest. */
+#define NODE_OVERHEAD 16u
 #define ACTION_UNHASHED 8u
+/* Chains stay short: most questions take more than this, and a context has some of them. */
+#define BYTES_OF_CHAIN 128u
+#define CHAINS_MIN 64u
+
+/** First member of what stands in a table. */
+struct node {
+    struct node *next;
+    struct dk_hash128 id;
+};
+
+/** Chains over a fixed array: the ids are keyed hashes, so nobody can choose a long chain. */
+struct table {
+    struct node **chains;
+    size_t mask;
+};
 
 struct question {
-    UT_hash_handle hh;
-    struct dk_hash128 id;
+    struct node node;
     struct question *prev, *next; /* in its context */
     struct context *context;
     size_t len;
@@ -28,8 +39,7 @@ struct question {
 };
 
 struct context {
-    UT_hash_handle hh;
-    struct dk_hash128 id;
+    struct node node;
     struct context *prev, *next;
     struct question *questions;
     size_t request_len; /* of their records together */
@@ -39,25 +49,73 @@ struct context {
 
 struct dk_question_directory {
     struct dk_hash_key key;
-    struct question *questions_by_id;
-    struct context *contexts_by_id;
+    struct table questions_by_id, contexts_by_id;
     struct context *contexts;
-    size_t max_bytes, bytes;
+    size_t max_bytes, bytes, count;
     uint64_t additions;
     struct dk_writer record; /* a context on its way in */
 };
 
+/* ---- the table --------------------------------------------------------------------------- */
+
+static bool table_init(struct table *table, size_t entries) {
+    size_t size = CHAINS_MIN;
+    while (size < entries) {
+        size *= 2;
+    }
+    table->chains = calloc(size, sizeof(struct node *));
+    table->mask = size - 1;
+    return table->chains != NULL;
+}
+
+/* The place that points to the node of `id`, or to NULL at the end of its chain. */
+static struct node **table_place(const struct table *table, struct dk_hash128 id) {
+    struct node **place = &table->chains[id.h0 & table->mask];
+    while (*place != NULL && ((*place)->id.h0 != id.h0 || (*place)->id.h1 != id.h1)) {
+        place = &(*place)->next;
+    }
+    return place;
+}
+
+static void table_add(struct table *table, struct node *node, struct dk_hash128 id) {
+    struct node **place = table_place(table, id);
+    node->id = id;
+    node->next = *place;
+    *place = node;
+}
+
+static void table_remove(struct table *table, struct node *node) {
+    struct node **place = table_place(table, node->id);
+    if (*place == node) {
+        *place = node->next;
+    }
+}
+
+/* ---- the directory ----------------------------------------------------------------------- */
+
 enum dk_error dk_question_directory_new(const struct dk_hash_key *key, size_t max_bytes,
                                         struct dk_question_directory **out) {
     struct dk_question_directory *directory = calloc(1, sizeof(*directory));
-    *out = directory;
+    *out = NULL;
     if (directory == NULL) {
         return DK_ERR_MEMORY;
     }
     directory->key = *key;
     directory->max_bytes = max_bytes;
     dk_writer_init(&directory->record, DK_CONTEXT_MAX);
+    size_t chains = max_bytes / BYTES_OF_CHAIN;
+    if (!table_init(&directory->questions_by_id, chains) ||
+        !table_init(&directory->contexts_by_id, chains / 4)) {
+        dk_question_directory_destroy(directory);
+        return DK_ERR_MEMORY;
+    }
+    *out = directory;
     return DK_OK;
+}
+
+size_t dk_question_directory_memory_bytes(const struct dk_question_directory *directory) {
+    size_t chains = directory->questions_by_id.mask + 1 + directory->contexts_by_id.mask + 1;
+    return directory->max_bytes + DK_CONTEXT_MAX + chains * sizeof(struct node *);
 }
 
 static size_t question_size(size_t len) {
@@ -70,25 +128,24 @@ static size_t context_size(size_t len) {
 
 static void remove_context(struct dk_question_directory *directory, struct context *context) {
     directory->bytes -= context_size(context->len);
-    HASH_DELETE(hh, directory->contexts_by_id, context);
+    table_remove(&directory->contexts_by_id, &context->node);
     DL_DELETE(directory->contexts, context);
     free(context);
 }
 
-static void remove_question(struct dk_question_directory *directory, struct question *question) {
-    struct context *context = question->context;
+/* There is one. */
+static void remove_oldest(struct dk_question_directory *directory) {
+    struct context *context = directory->contexts;
+    struct question *question = context->questions;
     directory->bytes -= question_size(question->len);
+    directory->count--;
     context->request_len -= question->len;
-    HASH_DELETE(hh, directory->questions_by_id, question);
+    table_remove(&directory->questions_by_id, &question->node);
     DL_DELETE(context->questions, question);
     free(question);
     if (context->questions == NULL) {
         remove_context(directory, context);
     }
-}
-
-static void remove_oldest(struct dk_question_directory *directory) {
-    remove_question(directory, directory->contexts->questions);
 }
 
 void dk_question_directory_destroy(struct dk_question_directory *directory) {
@@ -98,15 +155,15 @@ void dk_question_directory_destroy(struct dk_question_directory *directory) {
     while (directory->contexts != NULL) {
         remove_oldest(directory);
     }
+    free(directory->questions_by_id.chains);
+    free(directory->contexts_by_id.chains);
     dk_writer_clean_up(&directory->record);
     explicit_bzero(directory, sizeof(*directory)); /* the key */
     free(directory);
 }
 
 static struct question *find(const struct dk_question_directory *directory, struct dk_hash128 id) {
-    struct question *question = NULL;
-    HASH_FIND(hh, directory->questions_by_id, &id, sizeof(id), question);
-    return question;
+    return (struct question *)*table_place(&directory->questions_by_id, id);
 }
 
 static void make_newest(struct dk_question_directory *directory, struct question *question) {
@@ -123,14 +180,9 @@ static struct context *add_context(struct dk_question_directory *directory, stru
     if (context == NULL) {
         return NULL;
     }
-    context->id = id;
     context->len = record.len;
     memcpy(context->record, record.ptr, record.len);
-    HASH_ADD(hh, directory->contexts_by_id, id, sizeof(context->id), context);
-    if (context->hh.tbl == NULL) {
-        free(context);
-        return NULL;
-    }
+    table_add(&directory->contexts_by_id, &context->node, id);
     DL_APPEND(directory->contexts, context);
     directory->bytes += context_size(context->len);
     return context;
@@ -139,7 +191,9 @@ static struct context *add_context(struct dk_question_directory *directory, stru
 static struct context *find_or_add_context(struct dk_question_directory *directory,
                                            struct dk_hash128 id, struct dk_bytes record) {
     struct context *context = NULL;
-    HASH_FIND(hh, directory->contexts_by_id, &id, sizeof(id), context);
+    if (directory->contexts != NULL) {
+        context = (struct context *)*table_place(&directory->contexts_by_id, id);
+    }
     return context != NULL ? context : add_context(directory, id, record);
 }
 
@@ -151,15 +205,11 @@ static struct question *add_question(struct dk_question_directory *directory,
     if (question == NULL) {
         return NULL;
     }
-    question->id = id;
     question->context = context;
     question->len = len;
     memcpy(question->record + ACTION_UNHASHED, action->hashed.ptr, action->hashed.len);
-    HASH_ADD(hh, directory->questions_by_id, id, sizeof(question->id), question);
-    if (question->hh.tbl == NULL) {
-        free(question);
-        return NULL;
-    }
+    table_add(&directory->questions_by_id, &question->node, id);
+    directory->count++;
     DL_APPEND(context->questions, question);
     context->request_len += len;
     directory->bytes += question_size(len);
@@ -174,7 +224,7 @@ static bool make_room(struct dk_question_directory *directory, size_t context_le
     if (needed > directory->max_bytes) {
         return false;
     }
-    while (needed > directory->max_bytes - directory->bytes) {
+    while (directory->contexts != NULL && needed > directory->max_bytes - directory->bytes) {
         remove_oldest(directory);
     }
     return true;
@@ -229,7 +279,7 @@ bool dk_question_directory_find(const struct dk_question_directory *directory, s
 }
 
 size_t dk_question_directory_count(const struct dk_question_directory *directory) {
-    return HASH_COUNT(directory->questions_by_id);
+    return directory->count;
 }
 
 size_t dk_question_directory_bytes(const struct dk_question_directory *directory) {

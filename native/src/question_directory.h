@@ -22,6 +22,8 @@ struct dk_question_directory;
 DK_WARN_UNUSED enum dk_error dk_question_directory_new(const struct dk_hash_key *key,
                                                        size_t max_bytes,
                                                        struct dk_question_directory **out);
+/** The most that it will hold, `max_bytes` and what finds them. */
+size_t dk_question_directory_memory_bytes(const struct dk_question_directory *directory);
 /** NULL is allowed. */
 void dk_question_directory_destroy(struct dk_question_directory *directory);
 

@@ -23,9 +23,9 @@
 #define SHOWN_PATH_MAX 200
 /* The first time at once: a node may be killed when it is young. */
 #define SAVE_INTERVAL_MS 60000
-/* The ring is emptied so often; between two rounds that ask, OPA answers some hundred questions. */
+/* The ring is emptied so often; between two rounds that ask, OPA answers what one of them asks. */
 #define TAKE_INTERVAL_MS 50
-#define ASK_INTERVAL_MS 10
+#define ASK_INTERVAL_MS 5
 /* In one round, so that files and log lines have their turn. */
 #define TAKEN_AT_ONCE 65536u
 #define ASKED_AT_ONCE 2000u
@@ -166,7 +166,7 @@ size_t dk_warm_start_memory_bytes(const struct dk_warm_start *warm) {
     if (warm == NULL) {
         return 0;
     }
-    return (size_t)warm->parts.config->warm_start_max_bytes + warm->file.capacity +
+    return dk_question_directory_memory_bytes(warm->directory) + warm->file.capacity +
            dk_question_ring_memory_bytes(warm->ring) + DK_ASKED_AHEAD_MAX * sizeof(*warm->piece);
 }
 

@@ -25,7 +25,7 @@
 
 #define CLUSTER "cluster-1"
 #define SETTINGS_MAX 16u
-#define ASKED_AHEAD_MAX 500u
+#define ASKED_AHEAD_MAX 100u
 
 /* A node that runs, and all that it has logged. */
 struct node {

@@ -82,7 +82,7 @@ void dk_resolver_refresh(struct dk_resolver *resolver, const struct dk_context *
  * What is cached or on its way already is not asked; `opened`: what is. As dk_resolver_refresh for
  * the rest.
  */
-#define DK_ASKED_AHEAD_MAX 500u
+#define DK_ASKED_AHEAD_MAX 100u
 DK_WARN_UNUSED bool dk_resolver_ask_ahead(struct dk_resolver *resolver,
                                           const struct dk_context *context, struct dk_miss *ahead,
                                           size_t count, uint64_t epoch, size_t *opened);
