@@ -17,7 +17,9 @@
 #include <unistd.h>
 
 #define MODE 0640
-#define NAME_MAX_LEN 4096
+#define PATH_LEN 4096
+/* A path of a file beside ours. */
+#define BESIDE_LEN (PATH_LEN + NAME_MAX + 2)
 #define STAMP_FORMAT "%Y%m%dT%H%M%SZ"
 #define STAMP_LEN 16u
 #define SAME_SECOND_MAX 1000
@@ -29,7 +31,7 @@ struct dk_decision_file {
     const struct dk_config *config;
     struct dk_log *log;
     struct dk_log_limit limit;
-    char directory[NAME_MAX_LEN];
+    char directory[PATH_LEN];
     const char *name; /* the last part of the path; of the configuration */
     int file;         /* -1: it could not be opened again */
     off_t size;
@@ -38,7 +40,7 @@ struct dk_decision_file {
     /* What is being compressed; `plain` -1: nothing. */
     int plain;
     gzFile packed;
-    char plain_path[NAME_MAX_LEN];
+    char plain_path[BESIDE_LEN];
 };
 
 static const char *path_of(const struct dk_decision_file *file) {
@@ -142,8 +144,8 @@ static bool is_there(const char *path) {
 }
 
 /* A name that is not taken: "<path>.20261125T021500Z", or with "-2" behind it. */
-static bool name_rotated(const struct dk_decision_file *file, char out[NAME_MAX_LEN]) {
-    char stamp[STAMP_LEN + 1], packed[NAME_MAX_LEN + 8];
+static bool name_rotated(const struct dk_decision_file *file, char out[PATH_LEN]) {
+    char stamp[STAMP_LEN + 1], packed[PATH_LEN + 8];
     time_t now = (time_t)dk_clock_wall_s();
     struct tm utc;
     if (gmtime_r(&now, &utc) == NULL ||
@@ -155,8 +157,8 @@ static bool name_rotated(const struct dk_decision_file *file, char out[NAME_MAX_
         if (i > 1) {
             snprintf(number, sizeof(number), "-%d", i);
         }
-        int len = snprintf(out, NAME_MAX_LEN, "%s.%s%s", path_of(file), stamp, number);
-        if (len < 0 || len >= NAME_MAX_LEN) {
+        int len = snprintf(out, PATH_LEN, "%s.%s%s", path_of(file), stamp, number);
+        if (len < 0 || len >= PATH_LEN) {
             return false;
         }
         snprintf(packed, sizeof(packed), "%s.gz", out);
@@ -168,7 +170,7 @@ static bool name_rotated(const struct dk_decision_file *file, char out[NAME_MAX_
 }
 
 static void rotate(struct dk_decision_file *file) {
-    char rotated[NAME_MAX_LEN];
+    char rotated[PATH_LEN];
     if (!name_rotated(file, rotated) || rename(path_of(file), rotated) != 0) {
         say(file, "cannot begin the next file", errno);
         file->opened_ms = dk_clock_ms(); /* not again at once */
@@ -223,7 +225,7 @@ static bool is_rotated(const struct dk_decision_file *file, const char *name) {
 }
 
 /* The oldest rotated file, plain or whatever it is; returns how many of those there are. */
-static size_t find_oldest(const struct dk_decision_file *file, bool plain, char out[NAME_MAX_LEN]) {
+static size_t find_oldest(const struct dk_decision_file *file, bool plain, char out[BESIDE_LEN]) {
     char oldest[NAME_MAX + 1] = ""; /* as long as any entry */
     size_t count = 0;
     DIR *directory = opendir(file->directory);
@@ -241,12 +243,12 @@ static size_t find_oldest(const struct dk_decision_file *file, bool plain, char 
         }
     }
     (void)closedir(directory);
-    int len = snprintf(out, NAME_MAX_LEN, "%s/%s", file->directory, oldest);
-    return len > 0 && len < NAME_MAX_LEN ? count : 0;
+    snprintf(out, BESIDE_LEN, "%s/%s", file->directory, oldest);
+    return count;
 }
 
 static void end_compressing(struct dk_decision_file *file, bool done) {
-    char part[NAME_MAX_LEN + 16], packed[NAME_MAX_LEN + 8];
+    char part[BESIDE_LEN + 16], packed[BESIDE_LEN + 8];
     snprintf(part, sizeof(part), "%s.gz.part", file->plain_path);
     snprintf(packed, sizeof(packed), "%s.gz", file->plain_path);
     bool ok = file->packed != NULL && gzclose(file->packed) == Z_OK && done;
@@ -261,7 +263,7 @@ static void end_compressing(struct dk_decision_file *file, bool done) {
 }
 
 static bool begin_compressing(struct dk_decision_file *file) {
-    char part[NAME_MAX_LEN + 16];
+    char part[BESIDE_LEN + 16];
     file->plain = open(file->plain_path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
     if (file->plain < 0) {
         say(file, "an earlier file cannot be read", errno);
@@ -299,7 +301,7 @@ static void compress_a_step(struct dk_decision_file *file) {
 
 /* Removes what is too old, then begins to compress the oldest plain file. */
 static void look_after_earlier(struct dk_decision_file *file) {
-    char oldest[NAME_MAX_LEN];
+    char oldest[BESIDE_LEN];
     while (find_oldest(file, false, oldest) > (size_t)file->config->decision_log_files) {
         if (unlink(oldest) != 0) {
             say(file, "an old file cannot be removed", errno);
