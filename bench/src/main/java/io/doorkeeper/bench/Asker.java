@@ -3,12 +3,14 @@ package io.doorkeeper.bench;
 
 import com.sun.management.ThreadMXBean;
 import java.lang.management.ManagementFactory;
+import org.apache.kafka.common.errors.RetriableException;
 
 /** One of the threads that ask for hits: one connection of the client's. */
 final class Asker {
     /** Between two looks at the clock, so that these cost nothing. */
     private static final int ACTIONS_A_LOOK = 1000;
 
+    private static final int FILL_TRIES = 10;
     private static final ThreadMXBean THREADS =
             (ThreadMXBean) ManagementFactory.getThreadMXBean();
 
@@ -29,7 +31,21 @@ final class Asker {
 
     /** Makes these topics hits: each has been asked for once. */
     void fill(int first, int count) {
-        authorizer.allow(requests.context(), requests.read(first, count));
+        for (int tries = 1; !isAllowed(first, count); tries++) {
+            if (tries == FILL_TRIES) {
+                throw new IllegalStateException("OPA gives no answers");
+            }
+        }
+    }
+
+    /** False: to be asked again, as clients do. */
+    private boolean isAllowed(int first, int count) {
+        try {
+            authorizer.allow(requests.context(), requests.read(first, count));
+            return true;
+        } catch (RetriableException e) {
+            return false;
+        }
     }
 
     /** Asks until that moment. */

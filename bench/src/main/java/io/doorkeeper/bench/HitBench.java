@@ -40,9 +40,8 @@ final class HitBench implements AutoCloseable {
     List<Hit> measure(int questions) throws IOException {
         Report.note("preparing %,d questions", questions);
         for (Worker worker : workers.values()) {
-            worker.startPreparing(questions);
+            worker.prepare(questions);
         }
-        workers.values().forEach(Worker::awaitPrepared);
         List<Hit> hits = new ArrayList<>();
         for (Row row : plan.rows(questions)) {
             Report.note(row.title());

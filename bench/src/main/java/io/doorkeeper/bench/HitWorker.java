@@ -24,6 +24,8 @@ final class HitWorker {
     static final String READY = "ready";
 
     private static final int THREADS = 8;
+    /** Each waits for OPA, which a plugin keeps busier than Doorkeeper does. */
+    private static final int FILLING_THREADS = 4;
     private static final int ACTIONS_A_FILL = 1000;
 
     private final ExecutorService threads = Executors.newFixedThreadPool(THREADS);
@@ -74,7 +76,7 @@ final class HitWorker {
         decoding = askers(List.of());
         sharing = null;
         List<Callable<Void>> fills = new ArrayList<>();
-        for (int i = 0; i < THREADS; i++) {
+        for (int i = 0; i < FILLING_THREADS; i++) {
             int place = i;
             fills.add(() -> fill(place));
         }
@@ -84,7 +86,7 @@ final class HitWorker {
 
     /** The part of one of the threads. */
     private Void fill(int place) {
-        int step = THREADS * ACTIONS_A_FILL;
+        int step = FILLING_THREADS * ACTIONS_A_FILL;
         for (int first = place * ACTIONS_A_FILL; first < topics; first += step) {
             decoding.get(place).fill(first, ACTIONS_A_FILL);
         }

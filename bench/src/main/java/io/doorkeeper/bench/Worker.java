@@ -34,11 +34,9 @@ final class Worker implements AutoCloseable {
         answers = process.inputReader(StandardCharsets.US_ASCII);
     }
 
-    void startPreparing(int questions) throws IOException {
+    /** Returns when all of them are hits. */
+    void prepare(int questions) throws IOException {
         send("prepare " + questions);
-    }
-
-    void awaitPrepared() {
         String answer = receive();
         if (!HitWorker.READY.equals(answer)) {
             throw new IllegalStateException(log + ": not prepared, but " + answer);
