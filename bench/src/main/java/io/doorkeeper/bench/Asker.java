@@ -33,16 +33,15 @@ final class Asker {
     void fill(int first, int count) {
         for (int tries = 1; !isAllowed(first, count); tries++) {
             if (tries == FILL_TRIES) {
-                throw new IllegalStateException("OPA gives no answers");
+                throw new IllegalStateException("it is not allowed, or never answered");
             }
         }
     }
 
-    /** False: to be asked again, as clients do. */
+    /** False: to be asked again. What it denies for want of an answer, the plugin forgets. */
     private boolean isAllowed(int first, int count) {
         try {
-            authorizer.allow(requests.context(), requests.read(first, count));
-            return true;
+            return authorizer.allows(requests.context(), requests.read(first, count));
         } catch (RetriableException e) {
             return false;
         }

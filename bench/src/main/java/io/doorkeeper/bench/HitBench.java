@@ -18,6 +18,7 @@ final class HitBench implements AutoCloseable {
     private static final int FIRST_WARM_UP_ROUNDS = 15;
     private static final int WARM_UP_ROUNDS = 5;
 
+    private final YesServer yes = new YesServer();
     private final Map<Column, Worker> workers = new EnumMap<>(Column.class);
     private final Plan plan;
     private int warmUpRounds = FIRST_WARM_UP_ROUNDS;
@@ -25,7 +26,8 @@ final class HitBench implements AutoCloseable {
     HitBench(Bench.Options options, String opaUrl) throws IOException {
         plan = options.plan();
         for (Column column : Column.values()) {
-            workers.put(column, new Worker(column, opaUrl, options.library(), options.directory()));
+            String url = column == Column.PLUGIN ? yes.url() : opaUrl;
+            workers.put(column, new Worker(column, url, options.library(), options.directory()));
         }
     }
 
@@ -88,5 +90,6 @@ final class HitBench implements AutoCloseable {
         for (Worker worker : workers.values()) {
             worker.close();
         }
+        yes.close();
     }
 }
