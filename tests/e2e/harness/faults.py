@@ -68,7 +68,7 @@ FAULTS = {
 class FaultProxy:
     """Passes everything on to OPA while `fault` is None, after `delay_seconds`."""
 
-    def __init__(self, opa):
+    def __init__(self, opa, port=0):
         self.fault = None
         self.delay_seconds = 0
         self.released = threading.Event()
@@ -106,7 +106,7 @@ class FaultProxy:
             def log_message(self, *_):
                 pass
 
-        self._http = _Server(("127.0.0.1", 0), Handler)
+        self._http = _Server(("127.0.0.1", port), Handler)
         self.url = f"http://127.0.0.1:{self._http.server_port}"
         threading.Thread(target=self._http.serve_forever, daemon=True).start()
 

@@ -53,10 +53,10 @@ if _VERSION < (4, 0):
     CONSOLE_PRODUCER = "kafka.tools.ConsoleProducer"
 
 
-def java(*flags, main, memory="256m"):
+def java(*flags, main, memory="256m", jars=()):
     kafka = REPOSITORY / ".dev" / f"kafka-{VERSION}" / "*"
     flags = [f"-Xmx{memory}", "-XX:TieredStopAtLevel=1", *flags]
-    return ["java", *flags, "-cp", f"{kafka}:{DOORKEEPER}", *main]
+    return ["java", *flags, "-cp", ":".join(map(str, [kafka, DOORKEEPER, *jars])), *main]
 
 
 @dataclass
@@ -67,6 +67,8 @@ class Settings:
     principal_builder: bool = True
     separate_controller: bool = False
     audit_log: Path | None = None  # instead of a file in the node's directory
+    java_flags: list = field(default_factory=list)  # these win over the usual ones
+    jars: list = field(default_factory=list)
     extra: dict = field(default_factory=dict)
 
     @property
@@ -148,7 +150,9 @@ class Node:
 
     def _java(self, main, *more_flags):
         logging = f"-Dlog4j2.configurationFile={self._logging}"
-        return java(logging, *more_flags, main=main, memory="400m")
+        settings = self.cluster.settings
+        flags = [logging, *more_flags, *settings.java_flags]
+        return java(*flags, main=main, memory="400m", jars=settings.jars)
 
     def _jmx(self):
         """Readable on loopback by whoever is on this machine: these nodes hold nothing of worth."""

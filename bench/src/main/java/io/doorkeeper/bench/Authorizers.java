@@ -49,6 +49,8 @@ final class Authorizers {
                 "doorkeeper.library.path", library,
                 "doorkeeper.opa.url", opaUrl,
                 "doorkeeper.cache.entries", cacheEntries(questions),
+                // Half of them for one principal, who is everybody here.
+                "doorkeeper.waiting.threads", "16",
                 "doorkeeper.cache.ttl.allow.ms", String.valueOf(1000 * TTL_S),
                 "doorkeeper.deadline.ms", String.valueOf(DEADLINE_MS));
     }
