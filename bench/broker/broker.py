@@ -16,12 +16,12 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "tests" / "e2e"))
 import columns  # noqa: E402
 import hard  # noqa: E402
 import load  # noqa: E402
+from cpu_profile import Profile  # noqa: E402
 from harness import REPOSITORY  # noqa: E402
 from harness.faults import FaultProxy  # noqa: E402
 from harness.kafka import VERSION  # noqa: E402
 from harness.pki import Pki  # noqa: E402
 from harness.processes import free_ports  # noqa: E402
-from cpu_profile import Profile  # noqa: E402
 
 READERS = 12
 PRINCIPALS = 10
@@ -53,7 +53,8 @@ def grants(plan):
     both = {"read": [load.IDENTITY, *readers], "write": [load.IDENTITY]}
     names = [topic(n) for n in range(plan.topics)]
     names += [f"{kind}-{n}" for kind in ("fixed", "full", "profile") for n in range(ROUND_TOPICS)]
-    return {"topics": {name: both for name in names}, "cluster": {}}
+    cluster = {"kafka-cluster": {"idempotent_write": [load.IDENTITY]}}
+    return {"topics": {name: both for name in names}, "cluster": cluster}
 
 
 class Bench:
