@@ -13,7 +13,7 @@ import java.util.stream.Stream;
 
 /**
  * One HTML file that needs no other: what earlier runs left as JSON, drawn, and the JSON itself.
- * Also writes the plots that the documentation shows.
+ * Also writes the plots that the documentation shows, and its tables.
  */
 public final class Page {
     private static final String HEAD = """
@@ -35,6 +35,7 @@ public final class Page {
     private final Path directory;
     private final Path images;
     private final StringBuilder html = new StringBuilder(HEAD);
+    private final Tables tables = new Tables();
 
     private Page(Path directory, Path images) {
         this.directory = directory;
@@ -52,6 +53,7 @@ public final class Page {
             Report report = mapper.readValue(jvm.toFile(), Report.class);
             add("Hits", image("hit-cost.svg", new HitPlot(report).draw()));
             add("Misses", new LatencyPlot(report).draw());
+            tables.jvm(report);
         }
         Path change = directory.resolve("change.json");
         if (Files.exists(change)) {
@@ -61,12 +63,16 @@ public final class Page {
         }
         Path broker = directory.resolve("broker.json");
         if (Files.exists(broker)) {
-            add("A real broker", table(mapper.readTree(broker.toFile())));
+            JsonNode report = mapper.readTree(broker.toFile());
+            add("A real broker", table(report));
+            tables.broker(report);
         }
         addRaw();
         Path page = directory.resolve("report.html");
         Files.writeString(page, html + "</body></html>\n");
-        System.out.println(page);
+        Path markdown = directory.resolve("tables.md");
+        Files.writeString(markdown, tables.toString());
+        System.out.println(page + "\n" + markdown);
     }
 
     private void add(String title, String content) {

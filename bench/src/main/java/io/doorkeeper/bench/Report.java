@@ -99,7 +99,7 @@ record Report(String plan, String leftOut, String java, String kafka, String arc
         }
     }
 
-    private static String numbers(Spread spread) {
+    static String numbers(Spread spread) {
         return number(spread.min()) + " / " + number(spread.median());
     }
 
