@@ -27,6 +27,7 @@ READERS = 12
 PRINCIPALS = 10
 OPA_DELAY_SECONDS = 0.005
 ROUND_TOPICS = 40
+PROFILE_ROUNDS = 4  # as long as so many rounds, for the sake of enough samples
 
 
 @dataclass
@@ -111,9 +112,10 @@ class Bench:
 
     def _profile(self, column, _):
         plan = self._plan
-        records = plan.rate * plan.seconds
+        one = load.Round("profile-0", PROFILE_ROUNDS * plan.rate * plan.seconds, plan.rate)
+        column.create_topics([one.topic])
         with Profile(column, self._directory / f"{column.name}.collapsed") as profile:
-            load.run(column, load.Round("profile-0", records, plan.rate))
+            load.drive(column, one)
         return profile.percent
 
     def _metadata(self, rounds):

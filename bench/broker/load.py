@@ -16,6 +16,7 @@ CONSUMER = "org.apache.kafka.tools.ConsumerPerformance"
 IDENTITY = "bench"
 RECORD_BYTES = 1000
 PATIENCE_SECONDS = 300
+WARM_UP_PART = 3  # the producer leaves out what it still compiles in
 TICKS = os.sysconf("SC_CLK_TCK")
 
 _PRODUCED = re.compile(
@@ -42,18 +43,11 @@ class Round:
 
 
 def run(column, one: Round):
-    """Produces and consumes at the same time if there is a rate, else one after the other."""
+    """Drives the broker and looks at it before and afterwards."""
     column.create_topics([one.topic])
     before = mean_times(column.cluster)
     began, cpu = time.monotonic(), cpu_seconds(column.pid)
-    consumed = {}
-    reader = threading.Thread(target=lambda: consumed.update(_consume(column, one)))
-    if one.rate:
-        reader.start()
-    produced = _produce(column, one)
-    if not one.rate:
-        reader.start()
-    reader.join()
+    produced, consumed = drive(column, one)
     used, took = cpu_seconds(column.pid) - cpu, time.monotonic() - began
     return {
         "producer": produced,
@@ -64,10 +58,24 @@ def run(column, one: Round):
     }
 
 
+def drive(column, one: Round):
+    """Produces and consumes at the same time if there is a rate, else one after the other."""
+    consumed = {}
+    reader = threading.Thread(target=lambda: consumed.update(_consume(column, one)))
+    if one.rate:
+        reader.start()
+    produced = _produce(column, one)
+    if not one.rate:
+        reader.start()
+    reader.join()
+    return produced, consumed
+
+
 def _produce(column, one):
     output = _tool(
         column, PRODUCER, "--topic", one.topic, "--num-records", one.records,
         "--record-size", RECORD_BYTES, "--throughput", one.rate or -1,
+        "--warmup-records", one.records // WARM_UP_PART,
     )  # fmt: skip
     lines = [match.groupdict() for match in _PRODUCED.finditer(output)]
     assert lines, output

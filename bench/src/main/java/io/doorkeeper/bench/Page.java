@@ -1,14 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 package io.doorkeeper.bench;
 
-import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.util.LinkedHashMap;
 import java.util.List;
-import java.util.Map;
 import java.util.stream.Stream;
 
 /**
@@ -21,9 +18,6 @@ public final class Page {
             <html lang="en"><head><meta charset="utf-8"><title>Doorkeeper: bench</title><style>
             body { font: 15px/1.5 Helvetica, Arial, sans-serif; color: #1f2933; max-width: 60rem;
                    margin: 2rem auto; padding: 0 1rem }
-            table { border-collapse: collapse; margin: 1rem 0 }
-            td, th { padding: .2rem .8rem; border-bottom: 1px solid #e4e7eb; text-align: right }
-            td:first-child, th:first-child { text-align: left }
             pre { background: #f5f7fa; padding: 1rem; overflow: auto; max-height: 30rem }
             svg { max-width: 100%; height: auto }
             </style></head><body>
@@ -63,10 +57,9 @@ public final class Page {
         }
         Path broker = directory.resolve("broker.json");
         if (Files.exists(broker)) {
-            JsonNode report = mapper.readTree(broker.toFile());
-            add("A real broker", table(report));
-            tables.broker(report);
+            tables.broker(mapper.readTree(broker.toFile()));
         }
+        add("Tables", "<pre>" + Svg.escaped(tables.toString()) + "</pre>\n");
         addRaw();
         Path page = directory.resolve("report.html");
         Files.writeString(page, html + "</body></html>\n");
@@ -84,38 +77,6 @@ public final class Page {
         Files.writeString(file, svg);
         System.out.println(file);
         return svg;
-    }
-
-    /** Of bench/broker: rows of minimum and median by column. */
-    private static String table(JsonNode report) {
-        Map<String, StringBuilder> tables = new LinkedHashMap<>();
-        for (JsonNode row : report.get("summary")) {
-            JsonNode columns = row.get("columns");
-            tables.computeIfAbsent(row.get("table").asText(), title -> head(title, columns))
-                    .append("<tr><td>").append(Svg.escaped(row.get("what").asText()))
-                    .append("</td>").append(cells(columns)).append("</tr>\n");
-        }
-        StringBuilder all = new StringBuilder();
-        tables.values().forEach(table -> all.append(table).append("</table>\n"));
-        return all.toString();
-    }
-
-    private static StringBuilder head(String title, JsonNode columns) {
-        StringBuilder head = new StringBuilder("<table><tr><th>").append(Svg.escaped(title))
-                .append("</th>");
-        columns.fieldNames().forEachRemaining(
-                name -> head.append("<th>").append(Svg.escaped(name)).append("</th>"));
-        return head.append("</tr>\n");
-    }
-
-    private static String cells(JsonNode columns) {
-        StringBuilder cells = new StringBuilder();
-        for (JsonNode spread : columns) {
-            cells.append("<td>").append(Report.number(spread.get("min").asDouble()))
-                    .append(" / ").append(Report.number(spread.get("median").asDouble()))
-                    .append("</td>");
-        }
-        return cells.toString();
     }
 
     private void addRaw() throws IOException {
