@@ -20,7 +20,7 @@ final class HitPlot {
 
     /** Whose numbers stand below their points, so that they keep clear of the others. */
     private static final Set<Column> BELOW =
-            Set.of(Column.DOORKEEPER, Column.WILDCARD_ACL, Column.ALWAYS_ALLOW);
+            Set.of(Column.WILDCARD_ACL, Column.ALWAYS_ALLOW);
 
     private final Report report;
     private final List<Integer> questions;

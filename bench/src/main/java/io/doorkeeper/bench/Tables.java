@@ -21,16 +21,17 @@ final class Tables {
     void jvm(Report report) {
         out.append(String.format(Locale.ROOT, "JDK %s, Kafka %s, %s, %d processors.%n",
                 report.java(), report.kafka(), report.architecture(), report.processors()));
-        hits(report, "CPU ns an action: Doorkeeper's, and times as much, minimum / median",
-                new Row(0, 0, 1, false), Tables::cost);
+        for (int threads : new int[] {1, 2, 8}) {
+            Row like = new Row(0, 0, threads, false);
+            hits(report, "CPU ns an action: Doorkeeper's, and times as much, minimum / median,"
+                    + " threads: " + threads, like, Tables::cost);
+            hits(report, "Clock ns from one action's end to the next, minimum / median, threads: "
+                    + threads, like, hit -> Report.numbers(hit.clockNanos()));
+        }
         hits(report, "Bytes allocated in a call", new Row(0, 0, 1, false),
                 hit -> Report.number(hit.bytesPerCall()));
         hits(report, "CPU ns an action with shared names, minimum / median",
                 new Row(0, 0, 1, true), hit -> Report.numbers(hit.cpuNanos()));
-        for (int threads : new int[] {1, 2, 8}) {
-            hits(report, "Clock ns from one action's end to the next, minimum / median, threads: "
-                    + threads, new Row(0, 0, threads, false), hit -> Report.numbers(hit.clockNanos()));
-        }
         misses(report);
     }
 
@@ -69,7 +70,8 @@ final class Tables {
         for (MissBench.Miss miss : report.listMisses()) {
             line(List.of(whole(miss.row().actions()), whole(miss.row().threads()),
                     Report.numbers(miss.doorkeeperMs()), Report.numbers(miss.pluginMs()),
-                    Report.numbers(miss.pluginTimesDoorkeeper()), Report.number(miss.httpRequests())));
+                    Report.numbers(miss.pluginTimesDoorkeeper()),
+                    Report.number(miss.httpRequests())));
         }
     }
 
