@@ -8,9 +8,9 @@ import java.util.Set;
 /** What a hit costs beside others, by the number of different questions, as SVG. */
 final class HitPlot {
     private static final int WIDTH = 860;
-    private static final int HEIGHT = 420;
+    private static final int HEIGHT = 520;
     private static final int TOP = 112;
-    private static final int PLOT_HEIGHT = 250;
+    private static final int PLOT_HEIGHT = 350;
     private static final int PLOT_WIDTH = 350;
     private static final int[] LEFTS = {64, 480};
     private static final int LEGEND_GAP = 28;
