@@ -164,6 +164,7 @@ FIGURES = [
     ("CPU samples at the fixed rate", "profile", [
         ("inside authorize(), %", lambda r: r["authorize"]),
         ("inside the principal builder's build(), %", lambda r: r["build"]),
+        ("samples in all", lambda r: r["samples"]),
     ]),
     ("all topics in one Metadata request", "metadata", [
         ("cold, ms", lambda r: r["cold_ms"]),
@@ -207,7 +208,12 @@ def print_table(plan, rows):
 
 
 def number(one):
-    return f"{one['min']:,.4g} / {one['median']:,.4g}"
+    return f"{digits(one['min'])} / {digits(one['median'])}"
+
+
+def digits(value):
+    """Three are more than the noise leaves."""
+    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
 
 
 def say(text):

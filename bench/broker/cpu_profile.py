@@ -7,7 +7,7 @@ import subprocess
 from harness import REPOSITORY
 
 LIBRARY = REPOSITORY / ".dev" / "async-profiler" / "libasyncProfiler.so"
-INTERVAL = "1ms"
+INTERVAL = "250us"  # of CPU time
 # Frames of a stack, from the outermost on: these are calls into a plugin, whoever wrote it.
 AUTHORIZE = re.compile(r"(^|;)[^;]*Authorizer\.authorize(_\[\w\])?(;|$)")
 BUILD = re.compile(r"(^|;)[^;]*PrincipalBuilder\.build(_\[\w\])?(;|$)")
