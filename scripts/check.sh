@@ -37,6 +37,13 @@ fuzz() {
     jvm_tests -Dtest=PrincipalSerdeFuzzTest -Ddoorkeeper.fuzz.runs=1000000
 }
 
+# Of the release build; `werror` is that with the tests.
+instruction_counts() {
+    say "instructions of a hit"
+    build werror
+    tests/instructions/check.sh build/werror/probe_hits
+}
+
 static_analysis() {
     local sources=() headers=() core=() scripts=()
     mapfile -t sources < <(git ls-files '*.c')

@@ -72,7 +72,7 @@ setup_build() {
 }
 
 setup_check() {
-    apt_install cppcheck shellcheck
+    apt_install cppcheck shellcheck valgrind
     CLANG=$(clang_version)
     apt_install "clang-$CLANG" "clang-tidy-$CLANG" "clang-format-$CLANG" \
         "libclang-rt-$CLANG-dev"

@@ -96,7 +96,7 @@ FLAPPING = {"flapping": _flap}
 class FaultProxy:
     """Passes everything on to OPA while `fault` is None, after `delay_seconds`."""
 
-    def __init__(self, opa):
+    def __init__(self, opa, port=0):
         self.fault = None
         self.delay_seconds = 0
         self.released = threading.Event()
@@ -135,7 +135,7 @@ class FaultProxy:
                 pass
 
         self._handler = Handler
-        self._port = 0
+        self._port = port
         self._listen()
         self.url = f"http://127.0.0.1:{self._port}"
 

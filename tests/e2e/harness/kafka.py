@@ -67,6 +67,7 @@ class Settings:
     principal_builder: bool = True
     separate_controller: bool = False
     audit_log: Path | None = None  # instead of a file in the node's directory
+    java_flags: list = field(default_factory=list)  # these win over the usual ones
     class_path: list = field(default_factory=list)  # besides Kafka's and Doorkeeper's
     extra: dict = field(default_factory=dict)
 
@@ -149,8 +150,9 @@ class Node:
 
     def _java(self, main, *more_flags):
         logging = f"-Dlog4j2.configurationFile={self._logging}"
-        class_path = self.cluster.settings.class_path
-        return java(logging, *more_flags, main=main, memory="400m", class_path=class_path)
+        settings = self.cluster.settings
+        flags = [logging, *more_flags, *settings.java_flags]
+        return java(*flags, main=main, memory="400m", class_path=settings.class_path)
 
     def _jmx(self):
         """Readable on loopback by whoever is on this machine: these nodes hold nothing of worth."""

@@ -20,6 +20,8 @@ import org.openpolicyagent.kafka.OpaAuthorizer;
 final class Authorizers {
     /** Neither cache may forget while it is measured; the plugin's default, too. */
     private static final int TTL_S = 3600;
+    /** Doorkeeper's default; by its own the plugin would forget most of them. */
+    private static final int CACHE_ENTRIES = 262_144;
     /** A machine that is slow for a moment must not end the run. */
     private static final int DEADLINE_MS = 2000;
 
@@ -28,33 +30,40 @@ final class Authorizers {
 
     static OpenAuthorizer open(Column column, int topics, String opaUrl, String library) {
         return switch (column) {
-            case DOORKEEPER -> doorkeeper(opaUrl, library);
-            case PLUGIN -> plugin(opaUrl);
+            case DOORKEEPER -> doorkeeper(opaUrl, library, topics);
+            case PLUGIN -> plugin(opaUrl, topics);
             case LITERAL_ACLS -> standard(literalNames(topics));
             case WILDCARD_ACL -> standard(Stream.of(ResourcePattern.WILDCARD_RESOURCE));
             case ALWAYS_ALLOW -> new OpenAuthorizer(new AlwaysAllow(), Map.of());
         };
     }
 
-    static OpenAuthorizer doorkeeper(String opaUrl, String library) {
+    static OpenAuthorizer doorkeeper(String opaUrl, String library, int questions) {
         return new OpenAuthorizer(new MonitorableDoorkeeperAuthorizer(),
-                doorkeeperSettings(opaUrl, library));
+                doorkeeperSettings(opaUrl, library, questions));
     }
 
-    static Map<String, String> doorkeeperSettings(String opaUrl, String library) {
+    static Map<String, String> doorkeeperSettings(String opaUrl, String library,
+                                                  int questions) {
         return Map.of(
                 "doorkeeper.library.path", library,
                 "doorkeeper.opa.url", opaUrl,
+                "doorkeeper.cache.entries", cacheEntries(questions),
+                // Half of them for one principal, who is everybody here.
+                "doorkeeper.waiting.threads", "16",
                 "doorkeeper.cache.ttl.allow.ms", String.valueOf(1000 * TTL_S),
                 "doorkeeper.deadline.ms", String.valueOf(DEADLINE_MS));
     }
 
-    static OpenAuthorizer plugin(String opaUrl) {
+    static OpenAuthorizer plugin(String opaUrl, int questions) {
         return new OpenAuthorizer(new OpaAuthorizer(), Map.of(
                 "opa.authorizer.url", opaUrl + "/v1/data/bench/plugin/allow",
                 "opa.authorizer.cache.expire.after.seconds", String.valueOf(TTL_S),
-                // As many as Doorkeeper's default; by its own it would forget half of them.
-                "opa.authorizer.cache.maximum.size", "262144"));
+                "opa.authorizer.cache.maximum.size", cacheEntries(questions)));
+    }
+
+    private static String cacheEntries(int questions) {
+        return String.valueOf(Math.max(CACHE_ENTRIES, questions));
     }
 
     private static OpenAuthorizer standard(Stream<String> topics) {

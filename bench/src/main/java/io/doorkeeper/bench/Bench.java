@@ -15,8 +15,6 @@ import java.util.Map;
  * never how fast it was.
  */
 public final class Bench {
-    private static final int FEW = 1_000;
-    private static final int MANY = Requests.TOPICS;
     /** {@link ProbeBench} asks for topics below this. */
     private static final int FIRST_COLD_TOPIC = 1_000;
 
@@ -34,7 +32,7 @@ public final class Bench {
         try (Opa opa = Opa.forOneClient(options)) {
             Report report = new Bench(options, opa).run();
             report.print();
-            Path json = options.directory().resolve("bench.json");
+            Path json = options.directory().resolve(options.plan().file());
             report.write(json);
             System.out.println("\nAlso as JSON in " + json);
         }
@@ -43,36 +41,36 @@ public final class Bench {
     private Report run() throws Exception {
         List<HitBench.Hit> hits = new ArrayList<>();
         try (HitBench bench = new HitBench(options, opa.url())) {
-            hits.addAll(bench.measure(FEW));
-            if (!options.brief()) {
-                hits.addAll(bench.measure(MANY));
+            for (int questions : options.plan().questions()) {
+                hits.addAll(bench.measure(questions));
             }
         }
-        try (OpenAuthorizer doorkeeper =
-                Authorizers.doorkeeper(opa.url(), options.library().toString())) {
+        try (OpenAuthorizer doorkeeper = Authorizers.doorkeeper(opa.url(),
+                options.library().toString(), options.plan().topics())) {
             List<Figure> probes = new ProbeBench(options, opa.url()).measure(doorkeeper);
-            List<Figure> misses =
-                    new MissBench(options, opa, doorkeeper, FIRST_COLD_TOPIC).measure();
-            return Report.of(options, hits, probes, misses);
+            try (MissBench bench = new MissBench(options, opa, doorkeeper, FIRST_COLD_TOPIC)) {
+                return Report.of(options, hits, probes, bench.one(), bench.lists());
+            }
         }
     }
 
-    /** {@code brief} is --short: the small rows, fewer rounds. */
-    record Options(boolean brief, Path library, Path opa, Path policies, Path directory) {
+    /** --short and --matrix choose the plan. */
+    record Options(Plan plan, Path library, Path opa, Path policies, Path directory) {
         static Options of(String[] arguments) {
-            boolean brief = false;
+            Plan plan = Plan.USUAL;
             Map<String, Path> paths = new HashMap<>();
             Deque<String> rest = new ArrayDeque<>(List.of(arguments));
             while (!rest.isEmpty()) {
                 String flag = rest.remove();
                 switch (flag) {
-                    case "--short" -> brief = true;
+                    case "--short" -> plan = Plan.SHORT;
+                    case "--matrix" -> plan = Plan.MATRIX;
                     case "--library", "--opa", "--policies", "--directory" ->
                             paths.put(flag, Path.of(rest.remove()).toAbsolutePath());
                     default -> throw new IllegalArgumentException("no such flag: " + flag);
                 }
             }
-            return new Options(brief, paths.get("--library"), paths.get("--opa"),
+            return new Options(plan, paths.get("--library"), paths.get("--opa"),
                     paths.get("--policies"), paths.get("--directory"));
         }
     }

@@ -5,124 +5,110 @@ import io.doorkeeper.kafka.EncodedRequests;
 import java.io.IOException;
 import java.util.ArrayList;
 import java.util.List;
+import org.apache.kafka.common.security.auth.KafkaPrincipal;
 
 /**
  * What a question costs that nobody has asked before, by the clock on the wall: the asking thread
  * waits for OPA. Those who are compared take turns, question by question, and so does who is first.
  */
-final class MissBench {
+final class MissBench implements AutoCloseable {
     private static final String BATCH_PATH = "/v1/data/kafka/authz/batch?provenance=true";
     private static final String ALLOWED = "\"result\":[[[0]]]";
-    private static final int LIST = 1000;
+    private static final int WARM_UP_LISTS = 3;
+    /** Of the plugin's requests for one row: what takes time. */
+    private static final int ACTIONS_A_ROW = 20_000;
 
-    private final Requests requests = new Requests(EncodedRequests.certified(Requests.CLIENT));
-    private final Requests pluginRequests = new Requests(Requests.CLIENT);
+    private final Requests requests = new Requests(ours());
     private final Opa opa;
+    private final Plan plan;
     private final OpenAuthorizer doorkeeper;
-    private final int warmUpActions;
-    private final int actions;
-    private final int warmUpLists;
-    private final int lists;
+    private final OpenAuthorizer plugin;
     /** The first topic that was not asked for. */
     private int next;
 
     /** {@code firstTopic}: from there on nobody has asked {@code doorkeeper} anything. */
     MissBench(Bench.Options options, Opa opa, OpenAuthorizer doorkeeper, int firstTopic) {
         this.opa = opa;
+        this.plan = options.plan();
         this.doorkeeper = doorkeeper;
+        this.plugin = Authorizers.plugin(opa.url(), plan.topics());
         this.next = firstTopic;
-        warmUpActions = options.brief() ? 1000 : 2000;
-        actions = options.brief() ? 1000 : 5000;
-        warmUpLists = 3;
-        lists = options.brief() ? 5 : 15;
     }
 
-    /** Something that takes time and may fail. */
-    private interface Step {
-        void run() throws IOException;
+    private static KafkaPrincipal ours() {
+        return EncodedRequests.certified(Requests.CLIENT);
     }
 
-    List<Figure> measure() throws IOException {
-        List<Figure> figures = new ArrayList<>();
+    /** One action, asked by one thread. */
+    List<Latency> one() throws IOException {
+        int warmUp = plan == Plan.SHORT ? 1000 : 2000;
+        int count = plan == Plan.SHORT ? 1000 : 5000;
+        double[][] micros = new double[3][count];
+        Requests pluginRequests = new Requests(Requests.CLIENT);
         try (BareClient bare = new BareClient(opa.port())) {
-            figures.addAll(single(bare));
+            for (int i = -warmUp; i < count; i++) {
+                int topic = next++;
+                String question = question(requests.topic(topic));
+                double[] took = Turns.nanos(i,
+                        () -> doorkeeper.allow(requests.context(), requests.read(topic, 1)),
+                        () -> askBare(bare, question),
+                        () -> plugin.allow(pluginRequests.context(),
+                                pluginRequests.read(topic, 1)));
+                for (int who = 0; i >= 0 && who < took.length; who++) {
+                    micros[who][i] = took[who] * 1e-3;
+                }
+            }
         }
-        try (OpenAuthorizer plugin = Authorizers.plugin(opa.url())) {
-            figures.addAll(list(plugin));
-        }
-        return figures;
+        return List.of(Latency.of("Doorkeeper", micros[0]),
+                Latency.of("bare keep-alive client", micros[1]),
+                Latency.of(Column.PLUGIN.label(), micros[2]));
     }
 
-    private List<Figure> single(BareClient bare) throws IOException {
-        double[] ours = new double[actions];
-        double[] theirs = new double[actions];
-        for (int i = -warmUpActions; i < actions; i++) {
-            int topic = next++;
-            String question = question(requests.topic(topic));
-            double[] micros = inTurns(i, 1e-3,
-                    () -> doorkeeper.allow(requests.context(), requests.read(topic, 1)),
-                    () -> askBare(bare, question));
-            if (i >= 0) {
-                ours[i] = micros[0];
-                theirs[i] = micros[1];
+    /** How lists are asked for. */
+    record Row(int actions, int threads) {
+    }
+
+    /** Until all threads have the answer to a list of their own each. */
+    record Miss(Row row, Spread doorkeeperMs, Spread pluginMs, Spread pluginTimesDoorkeeper,
+                double httpRequests) {
+    }
+
+    List<Miss> lists() throws IOException, InterruptedException {
+        List<Miss> misses = new ArrayList<>();
+        for (Row row : plan.coldRows()) {
+            Report.note("%,d cold topics, %d threads", row.actions(), row.threads());
+            misses.add(list(row));
+        }
+        return misses;
+    }
+
+    private Miss list(Row row) throws IOException, InterruptedException {
+        int count = lists(row);
+        double[] ours = new double[count];
+        double[] theirs = new double[count];
+        double[] httpRequests = new double[count];
+        try (ColdLists asked = new ColdLists(doorkeeper, row, MissBench::ours);
+                ColdLists peer = new ColdLists(plugin, row, () -> Requests.CLIENT)) {
+            for (int i = -WARM_UP_LISTS; i < count; i++) {
+                int first = next;
+                next += row.actions() * row.threads();
+                long before = doorkeeper.metric("opa-requests");
+                double[] took = Turns.nanos(i, () -> asked.ask(first), () -> peer.ask(first));
+                if (i >= 0) {
+                    ours[i] = took[0] * 1e-6;
+                    theirs[i] = took[1] * 1e-6;
+                    httpRequests[i] = doorkeeper.metric("opa-requests") - before;
+                }
             }
         }
         Spread ask = Spread.of(ours);
-        Spread floor = Spread.of(theirs);
-        return List.of(
-                Figure.of("one cold action: Doorkeeper", "us", ask),
-                Figure.of("one cold action: bare keep-alive client", "us", floor),
-                Figure.atMost(1.5, "one cold action: Doorkeeper / bare client", "x",
-                        ask.times(floor)));
+        Spread other = Spread.of(theirs);
+        return new Miss(row, ask, other, other.times(ask), Spread.of(httpRequests).median());
     }
 
-    private List<Figure> list(OpenAuthorizer plugin) throws IOException {
-        double[] ours = new double[lists];
-        double[] theirs = new double[lists];
-        double[] httpRequests = new double[lists];
-        for (int i = -warmUpLists; i < lists; i++) {
-            int first = next;
-            next += LIST;
-            long before = doorkeeper.metric("opa-requests");
-            double[] millis = inTurns(i, 1e-6,
-                    () -> doorkeeper.allow(requests.context(), requests.read(first, LIST)),
-                    () -> plugin.allow(pluginRequests.context(),
-                            pluginRequests.read(first, LIST)));
-            if (i >= 0) {
-                ours[i] = millis[0];
-                theirs[i] = millis[1];
-                httpRequests[i] = doorkeeper.metric("opa-requests") - before;
-            }
-        }
-        Spread ask = Spread.of(ours);
-        Spread peer = Spread.of(theirs);
-        return List.of(
-                Figure.of("1,000 cold topics: Doorkeeper", "ms", ask),
-                Figure.of("1,000 cold topics: HTTP requests", "requests a call",
-                        Spread.of(httpRequests)),
-                Figure.of("1,000 cold topics: opa-kafka-plugin", "ms", peer),
-                Figure.atLeast(30, "1,000 cold topics: plugin / Doorkeeper", "x",
-                        peer.times(ask)));
-    }
-
-    /** How long each took, in nanoseconds times {@code unit}. */
-    private static double[] inTurns(int turn, double unit, Step one, Step other)
-            throws IOException {
-        double[] took = new double[2];
-        if (turn % 2 == 0) {
-            took[0] = nanos(one) * unit;
-            took[1] = nanos(other) * unit;
-        } else {
-            took[1] = nanos(other) * unit;
-            took[0] = nanos(one) * unit;
-        }
-        return took;
-    }
-
-    private static double nanos(Step step) throws IOException {
-        long start = System.nanoTime();
-        step.run();
-        return System.nanoTime() - start;
+    private int lists(Row row) {
+        int most = plan == Plan.SHORT ? 5 : 200;
+        return Math.min(most, Math.max(5, ACTIONS_A_ROW / row.actions() / row.threads()));
     }
 
     private static void askBare(BareClient bare, String question) throws IOException {
@@ -139,5 +125,10 @@ final class MissBench {
                 + Requests.CLIENT.getName() + "\"},\"client\":{\"listener\":\""
                 + Requests.LISTENER + "\",\"forwarded\":false},\"asks\":[{\"operation\":\"READ\","
                 + "\"type\":\"TOPIC\",\"pattern\":\"LITERAL\",\"names\":[\"" + topic + "\"]}]}]}}";
+    }
+
+    @Override
+    public void close() throws IOException {
+        plugin.close();
     }
 }

@@ -34,10 +34,10 @@ final class Opa implements AutoCloseable {
         awaitReady();
     }
 
-    /** With one client's grants: to read each of the topics. */
+    /** With one client's grants: to read each of the plan's topics. */
     static Opa forOneClient(Bench.Options options) throws IOException, InterruptedException {
         Path bundle = options.directory().resolve("bundle");
-        Bundle.write(bundle, options.policies(), Requests.TOPICS,
+        Bundle.write(bundle, options.policies(), options.plan().topics(),
                 topic -> List.of(Requests.CLIENT.getName()));
         return new Opa(options.opa(), options.directory().resolve("opa.log"),
                 List.of("--bundle", bundle.toString()));

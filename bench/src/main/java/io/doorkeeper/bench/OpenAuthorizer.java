@@ -38,15 +38,23 @@ final class OpenAuthorizer implements AutoCloseable {
 
     /** Fails unless everything is allowed: no figure here is about anything else. */
     void allow(AuthorizableRequestContext context, List<Action> actions) {
+        if (!allows(context, actions)) {
+            throw new IllegalStateException("not all allowed, from " + actions.get(0) + " on");
+        }
+    }
+
+    /** Whether everything is allowed. */
+    boolean allows(AuthorizableRequestContext context, List<Action> actions) {
         List<AuthorizationResult> results = authorizer.authorize(context, actions);
         if (results.size() != actions.size()) {
             throw new IllegalStateException(results.size() + " results for " + actions.size());
         }
         for (int i = 0; i < results.size(); i++) {
             if (results.get(i) != AuthorizationResult.ALLOWED) {
-                throw new IllegalStateException("not allowed: " + actions.get(i));
+                return false;
             }
         }
+        return true;
     }
 
     /** One of the metrics that the authorizer gave to the broker. */

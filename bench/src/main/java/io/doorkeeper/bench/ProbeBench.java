@@ -24,8 +24,9 @@ final class ProbeBench {
     private final int rounds;
 
     ProbeBench(Bench.Options options, String opaUrl) {
-        settings = Authorizers.doorkeeperSettings(opaUrl, options.library().toString());
-        rounds = options.brief() ? 15 : 41;
+        settings = Authorizers.doorkeeperSettings(opaUrl, options.library().toString(),
+                options.plan().topics());
+        rounds = options.plan() == Plan.SHORT ? 15 : 41;
     }
 
     List<Figure> measure(OpenAuthorizer doorkeeper) {

@@ -27,8 +27,8 @@ import org.apache.kafka.server.authorizer.Action;
  * request is new here: the context, the actions and, by Kafka's own decoder, the names. One thread.
  */
 final class Requests {
-    /** The topics that the client may read, as far as anybody is told. */
-    static final int TOPICS = 100_000;
+    /** The topics that there are names for. */
+    static final int TOPICS = 1_000_000;
     static final KafkaPrincipal CLIENT = new KafkaPrincipal(KafkaPrincipal.USER_TYPE, "alice");
     static final String LISTENER = "CLIENT";
 
@@ -42,12 +42,20 @@ final class Requests {
     private static final ListenerName LISTENER_NAME = new ListenerName(LISTENER);
 
     private final KafkaPrincipal principal;
-    private final SplittableRandom random = new SplittableRandom(1);
+    private final List<String> known;
+    private final SplittableRandom random;
     private final byte[] name = TEMPLATE.getBytes(StandardCharsets.US_ASCII);
     private final ByteBuffer received = ByteBuffer.wrap(name);
 
     Requests(KafkaPrincipal principal) {
+        this(principal, List.of(), 1);
+    }
+
+    /** Names are of {@code known}, the first topics' names, unless that is empty. */
+    Requests(KafkaPrincipal principal, List<String> known, long seed) {
         this.principal = principal;
+        this.known = known;
+        this.random = new SplittableRandom(seed);
     }
 
     RequestContext context() {
@@ -76,13 +84,18 @@ final class Requests {
         int topic = first;
         for (int i = 0; i < actions; i++) {
             ResourcePattern pattern =
-                    new ResourcePattern(ResourceType.TOPIC, topic(topic), PatternType.LITERAL);
+                    new ResourcePattern(ResourceType.TOPIC, name(topic), PatternType.LITERAL);
             list.add(new Action(AclOperation.READ, pattern, 1, true, true));
             topic = (topic + stride) % topics;
         }
         return list;
     }
 
+    private String name(int topic) {
+        return known.isEmpty() ? topic(topic) : known.get(topic);
+    }
+
+    /** Decoded anew. */
     String topic(int topic) {
         int rest = topic;
         for (int i = 1; i <= DIGITS; i++) {

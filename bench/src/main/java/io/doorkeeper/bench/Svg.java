@@ -55,7 +55,7 @@ final class Svg {
         out.append(String.format(Locale.ROOT, format, values)).append('\n');
     }
 
-    private static String escaped(String text) {
+    static String escaped(String text) {
         return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;");
     }
 }

@@ -15,8 +15,8 @@ import java.util.concurrent.TimeUnit;
 
 /** One column's JVM, with the flags and the class path of this one: see {@link HitWorker}. */
 final class Worker implements AutoCloseable {
-    /** The plugin asks OPA for a hundred thousand questions one by one. */
-    private static final long PATIENCE_S = 600;
+    /** The plugin asks OPA for a million questions one by one. */
+    private static final long PATIENCE_S = 1800;
     private static final long END_S = 10;
 
     private final Path log;
@@ -34,27 +34,30 @@ final class Worker implements AutoCloseable {
         answers = process.inputReader(StandardCharsets.US_ASCII);
     }
 
-    void startPreparing(int questions) throws IOException {
+    /** Returns when all of them are hits. */
+    void prepare(int questions) throws IOException {
         send("prepare " + questions);
-    }
-
-    void awaitPrepared() {
         String answer = receive();
         if (!HitWorker.READY.equals(answer)) {
             throw new IllegalStateException(log + ": not prepared, but " + answer);
         }
     }
 
-    Round round(int actions, long millis) throws IOException {
-        send("round " + actions + " " + millis);
+    Round round(Row row, long millis) throws IOException {
+        send("round " + row.actions() + " " + row.threads() + " " + row.sharedNames() + " "
+                + millis);
         String[] numbers = receive().split(" ");
         double calls = Double.parseDouble(numbers[2]);
-        return new Round(Double.parseDouble(numbers[0]) / calls / actions,
-                Double.parseDouble(numbers[1]) / calls);
+        double actions = calls * row.actions();
+        return new Round(Double.parseDouble(numbers[0]) / actions,
+                Double.parseDouble(numbers[3]) / actions, Double.parseDouble(numbers[1]) / calls);
     }
 
-    /** What one round was on average. */
-    record Round(double nanosPerAction, double bytesPerCall) {
+    /**
+     * What one round was on average. {@code cpuNanos}: of an action; {@code clockNanos}: from one
+     * action's end to the next one's, whichever thread it was.
+     */
+    record Round(double cpuNanos, double clockNanos, double bytesPerCall) {
     }
 
     private void send(String line) throws IOException {
