@@ -228,8 +228,9 @@ enum worth {
     WORTH_UNREACHABLE, /* of an old epoch, or past deadline and stale window */
     WORTH_EXPIRED_DENIAL,
     WORTH_STALE_ALLOW,
-    WORTH_UNVISITED,
-    WORTH_VISITED_DENIAL,
+    WORTH_UNVISITED_DENIAL,
+    WORTH_VISITED_DENIAL, /* whoever asks for a name chooses how often, too */
+    WORTH_UNVISITED_ALLOW,
     WORTH_VISITED_ALLOW,
 };
 
@@ -249,10 +250,10 @@ static enum worth worth_of(const struct dk_cache *cache, uint64_t m, bool visite
     if (past_ms >= 0) {
         return past_ms < cache->stale_window_ms ? WORTH_STALE_ALLOW : WORTH_UNREACHABLE;
     }
-    if (!visited) {
-        return WORTH_UNVISITED;
+    if (allows) {
+        return visited ? WORTH_VISITED_ALLOW : WORTH_UNVISITED_ALLOW;
     }
-    return allows ? WORTH_VISITED_ALLOW : WORTH_VISITED_DENIAL;
+    return visited ? WORTH_VISITED_DENIAL : WORTH_UNVISITED_DENIAL;
 }
 
 struct place {

@@ -30,6 +30,8 @@ final class JavaClients {
     private static final Duration POLL = Duration.ofMillis(200);
     private static final int PAUSE_MS = 50; // between two messages, or two questions of the admin
 
+    private static final String PATIENCE_MS = "600000";
+
     private final Properties common;
     private final String user;
     private final String topic;
@@ -49,6 +51,9 @@ final class JavaClients {
             common.load(file);
         }
         common.put("bootstrap.servers", arguments[1]);
+        // Their own minute, which clients that begin in a long outage would use up.
+        common.put("max.block.ms", PATIENCE_MS);
+        common.put("default.api.timeout.ms", PATIENCE_MS);
         JavaClients clients =
                 new JavaClients(common, arguments[2], arguments[3], arguments[4]);
         try (Admin admin = Admin.create(common)) {
