@@ -68,7 +68,7 @@ setup_opa() {
 
 setup_build() {
     apt_install build-essential cmake ninja-build pkg-config libcurl4-openssl-dev libssl-dev \
-        libcjson-dev uthash-dev libcmocka-dev default-jdk-headless maven
+        libcjson-dev uthash-dev zlib1g-dev libcmocka-dev default-jdk-headless maven
 }
 
 setup_check() {
