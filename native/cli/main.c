@@ -9,6 +9,7 @@
 #include "doorkeeper/deny_list.h"
 #include "doorkeeper/file.h"
 #include "properties.h"
+#include "replay.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -21,6 +22,7 @@ enum exit_status { EXIT_FINE = 0, EXIT_WRONG = 1, EXIT_USAGE = 2 };
 static const char usage_text[] =
     "usage: doorkeeper config-reference      print docs/configuration.md\n"
     "       doorkeeper check-config FILE     check a server.properties and the files it names\n"
+    "       doorkeeper replay LOG... --policy X    which decisions another policy would change\n"
     "\n"
     "Exit status: 0 all is well, 1 something is wrong, 2 wrong usage.\n";
 
@@ -148,6 +150,9 @@ int main(int argc, char **argv) {
     }
     if (strcmp(command, "check-config") == 0 && argc == 3) {
         return check_config(argv[2]);
+    }
+    if (strcmp(command, "replay") == 0) {
+        return dk_replay_main(argc - 1, argv + 1);
     }
     bool help = strcmp(command, "--help") == 0 || strcmp(command, "-h") == 0;
     fputs(usage_text, help ? stdout : stderr);
