@@ -18,9 +18,10 @@
 #define SINGLE_MAX ((size_t)1024 * 1024 * 1024)
 /* Rows that stand for what is not compared. */
 enum { ROW_POLL, ROW_LEFT_OUT, ROW_FIRST };
-/* The same decision may be spelt in many ways; beyond this it is parsed each time. */
+/* The same decision may be spelt in many ways, and what filters leave out has no row; beyond this
+ * it is parsed each time. */
 #define SPELLINGS_PER_ROW 4u
-#define SPELLINGS_FREE 4096u
+#define SPELLINGS_FREE (1u << 20)
 /* What one hash is about, so that different things never share one. */
 enum { HASH_EVENT = 1, HASH_BATCHED, HASH_QUESTION, HASH_OPAQUE, HASH_ROW, HASH_CONTEXT };
 

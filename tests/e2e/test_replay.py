@@ -4,6 +4,7 @@
 import gzip
 import json
 import os
+import shutil
 import signal
 import subprocess
 import xml.etree.ElementTree as ElementTree
@@ -184,3 +185,32 @@ def test_it_leaves_nothing_behind_when_it_is_stopped(log, publish, tmp_path):
     assert list((tmp_path / "tmp").iterdir()) == []
     with pytest.raises(ProcessLookupError):
         os.kill(int(started.read_text()), 0)
+
+
+def run_gate(policy, log, out):
+    environment = os.environ | {"OPA": OPA, "DOORKEEPER": COMMAND, "REVISION": "candidate"}
+    command = [REPOSITORY / "policies" / "ci" / "gate", policy, log, out]
+    return subprocess.run(
+        command, capture_output=True, text=True, env=environment, timeout=120, check=False
+    )
+
+
+def test_the_gate_for_ci(log, tmp_path):
+    """Passes a policy that changes nothing, and stops the one that takes a topic from bob."""
+    policy, out = tmp_path / "policy", tmp_path / "out"
+    shutil.copytree(REPOSITORY / "policies" / "kafka" / "authz", policy / "kafka" / "authz")
+    grants = policy / "kafka" / "grants" / "data.json"
+    grants.parent.mkdir()
+    grants.write_text(json.dumps(GRANTS))
+    run = run_gate(policy, log, out)
+    assert run.returncode == 0, run.stdout + run.stderr
+    assert "no decision changes" in (out / "comment.md").read_text()
+
+    grants.write_text(json.dumps(WITHOUT_BOB))
+    run = run_gate(policy, log, out)
+    assert run.returncode == 1, run.stdout + run.stderr
+    assert "<code>User:bob</code>" in (out / "comment.md").read_text()
+    assert "candidate" in (out / "replay.json").read_text()
+
+    (policy / "more.rego").write_text("package more\nnot_covered if input.x\n")
+    assert run_gate(policy, log, out).returncode == 3
