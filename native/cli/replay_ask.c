@@ -32,8 +32,8 @@ struct asked {
 struct job {
     struct asker *asker;
     struct range range;
-    struct asked *asked;
-    struct dk_opa_question *questions;
+    struct asked asked[BATCH_MAX];
+    struct dk_opa_question questions[BATCH_MAX];
     struct dk_writer body;
     bool busy;
 };
@@ -416,49 +416,49 @@ static void ask_rules(struct asker *asker) {
 
 /* ---- life -------------------------------------------------------------------------------- */
 
-static bool make_jobs(struct asker *asker) {
-    for (size_t i = 0; i < CONNECTIONS; i++) {
-        struct job *job = &asker->jobs[i];
-        job->asker = asker;
-        job->asked = calloc(BATCH_MAX, sizeof(job->asked[0]));
-        job->questions = calloc(BATCH_MAX, sizeof(job->questions[0]));
-        dk_writer_init(&job->body, BODY_MAX);
-        if (job->asked == NULL || job->questions == NULL) {
-            return false;
-        }
-    }
-    return true;
-}
-
 static void clean_up(struct asker *asker) {
     dk_http_destroy(asker->http); /* first: it ends the jobs */
     for (size_t i = 0; i < CONNECTIONS; i++) {
-        free(asker->jobs[i].asked);
-        free(asker->jobs[i].questions);
         dk_writer_clean_up(&asker->jobs[i].body);
     }
     free(asker->waiting);
     free(asker->order);
+    free(asker);
 }
 
-enum dk_error dk_replay_ask(struct dk_replay_table *table, const struct dk_replay_asking *asking,
-                            char revision[DK_REVISION_MAX], struct dk_error_text *why) {
+static enum dk_error set_up(struct asker *asker) {
     struct dk_http_options options = {
-        .urls = asking->url,
+        .urls = asker->asking->url,
         .connect_timeout_ms = 5000,
         .connections = CONNECTIONS,
         .max_body = BODY_MAX,
     };
-    struct asker asker = {.table = table, .asking = asking, .revision = revision, .why = why};
+    for (size_t i = 0; i < CONNECTIONS; i++) {
+        asker->jobs[i].asker = asker;
+        dk_writer_init(&asker->jobs[i].body, BODY_MAX);
+    }
+    if (!make_order(asker)) {
+        return dk_fail(asker->why, DK_ERR_MEMORY, "no memory to ask OPA");
+    }
+    return dk_http_new(&options, &asker->http, asker->why);
+}
+
+enum dk_error dk_replay_ask(struct dk_replay_table *table, const struct dk_replay_asking *asking,
+                            char revision[DK_REVISION_MAX], struct dk_error_text *why) {
+    struct asker *asker = calloc(1, sizeof(*asker));
+    if (asker == NULL) {
+        return dk_fail(why, DK_ERR_MEMORY, "no memory to ask OPA");
+    }
+    asker->table = table;
+    asker->asking = asking;
+    asker->revision = revision;
+    asker->why = why;
     revision[0] = '\0';
-    if (!make_jobs(&asker) || !make_order(&asker)) {
-        asker.error = dk_fail(why, DK_ERR_MEMORY, "no memory to ask OPA");
-    } else {
-        asker.error = dk_http_new(&options, &asker.http, why);
+    asker->error = set_up(asker);
+    if (asker->error == DK_OK) {
+        ask_rules(asker);
     }
-    if (asker.error == DK_OK) {
-        ask_rules(&asker);
-    }
-    clean_up(&asker);
-    return asker.error;
+    enum dk_error error = asker->error;
+    clean_up(asker);
+    return error;
 }

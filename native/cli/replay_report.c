@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "replay_report.h"
 
-#include "hash_index.h"
 #include "question_facts.h"
+#include "replay_groups.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -46,129 +46,12 @@ enum dk_replay_class dk_replay_classify(struct dk_replay_result before,
     return before.outcome == DK_ALLOW ? DK_NEWLY_DENIED : DK_SAME;
 }
 
-/* ---- groups ------------------------------------------------------------------------------ */
-
-struct grouping {
-    struct dk_hash_key key;
-    struct dk_hash_index index;
-    struct dk_replay_group *list;
-    size_t count, room;
-};
-
-/* ptr NULL out of memory. */
-static struct dk_bytes copy_of(struct dk_bytes text) {
-    struct dk_bytes copy = {malloc(text.len + 1), text.len};
-    if (copy.ptr != NULL && text.len > 0) {
-        memcpy((void *)copy.ptr, text.ptr, text.len);
-    }
-    return copy;
-}
-
-static void free_group(struct dk_replay_group *group) {
-    free((void *)group->principal.ptr);
-    free((void *)group->operation.ptr);
-    free((void *)group->resource.ptr);
-}
-
-static void free_groups(struct dk_replay_group *list, size_t count) {
-    for (size_t i = 0; i < count; i++) {
-        free_group(&list[i]);
-    }
-    free(list);
-}
-
-static struct dk_hash128 hash_group(const struct grouping *grouping,
-                                    const struct dk_replay_group *group) {
-    struct dk_keyed_hash state;
-    dk_keyed_hash_init(&state, &grouping->key);
-    dk_keyed_hash_word(&state, (uint64_t)group->class);
-    dk_keyed_hash_word(&state, (uint64_t)group->before.outcome);
-    dk_keyed_hash_word(&state, (uint64_t)group->now.outcome);
-    dk_keyed_hash_word(&state, (uint64_t)(group->before.other != 0) << 1 | (group->now.other != 0));
-    dk_keyed_hash_part(&state, group->principal);
-    dk_keyed_hash_part(&state, group->operation);
-    dk_keyed_hash_part(&state, group->resource);
-    return dk_keyed_hash_finish(&state);
-}
-
-static bool add_group(struct grouping *grouping, struct dk_hash128 hash,
-                      const struct dk_replay_group *like) {
-    if (grouping->count == grouping->room) {
-        size_t room = grouping->room == 0 ? 64 : 2 * grouping->room;
-        struct dk_replay_group *moved = realloc(grouping->list, room * sizeof(*moved));
-        if (moved == NULL) {
-            return false;
-        }
-        grouping->list = moved;
-        grouping->room = room;
-    }
-    struct dk_replay_group *group = &grouping->list[grouping->count++];
-    *group = *like;
-    group->sum = (struct dk_replay_sum){0, 0};
-    group->principal = copy_of(like->principal);
-    group->operation = copy_of(like->operation);
-    group->resource = copy_of(like->resource);
-    return group->principal.ptr != NULL && group->operation.ptr != NULL &&
-           group->resource.ptr != NULL &&
-           dk_hash_index_add(&grouping->index, hash, (uint32_t)grouping->count - 1) == DK_OK;
-}
-
-/* Adds `piece` to the group that it belongs to. False out of memory. */
-static bool add_to_group(struct grouping *grouping, const struct dk_replay_group *piece) {
-    struct dk_hash128 hash = hash_group(grouping, piece);
-    uint32_t found = dk_hash_index_find(&grouping->index, hash);
-    if (found == DK_HASH_INDEX_NONE) {
-        if (!add_group(grouping, hash, piece)) {
-            return false;
-        }
-        found = (uint32_t)grouping->count - 1;
-    }
-    if (found >= grouping->count) {
-        return false;
-    }
-    struct dk_replay_group *group = &grouping->list[found];
-    group->sum.questions += piece->sum.questions;
-    group->sum.decisions += piece->sum.decisions;
-    group->first_ns = piece->first_ns < group->first_ns ? piece->first_ns : group->first_ns;
-    group->last_ns = piece->last_ns > group->last_ns ? piece->last_ns : group->last_ns;
-    return true;
-}
-
-static int compare_text(struct dk_bytes a, struct dk_bytes b) {
-    size_t shorter = a.len < b.len ? a.len : b.len;
-    int order = shorter > 0 ? memcmp(a.ptr, b.ptr, shorter) : 0;
-    return order != 0 ? order : (a.len > b.len) - (a.len < b.len);
-}
-
-static int compare_groups(const void *left, const void *right) {
-    const struct dk_replay_group *a = left, *b = right;
-    if (a->class != b->class) {
-        return a->class < b->class ? -1 : 1;
-    }
-    if (a->sum.decisions != b->sum.decisions) {
-        return a->sum.decisions > b->sum.decisions ? -1 : 1;
-    }
-    int order = compare_text(a->principal, b->principal);
-    order = order != 0 ? order : compare_text(a->resource, b->resource);
-    return order != 0 ? order : compare_text(a->operation, b->operation);
-}
-
-/* Hands the groups over, sorted. */
-static void finish(struct grouping *grouping, struct dk_replay_group **list, size_t *count) {
-    if (grouping->count > 0) {
-        qsort(grouping->list, grouping->count, sizeof(grouping->list[0]), compare_groups);
-    }
-    *list = grouping->list;
-    *count = grouping->count;
-    dk_hash_index_clean_up(&grouping->index);
-}
-
 /* ---- rows -------------------------------------------------------------------------------- */
 
 struct reading {
     struct dk_replay_table *table;
     bool has_against;
-    struct grouping grouping;
+    struct dk_replay_groups grouping;
     struct dk_writer input;
     struct dk_question_facts facts;
 };
@@ -217,7 +100,7 @@ static bool add_row(struct reading *reading, const struct dk_replay_row *row, bo
     piece.principal = dk_writer_view(&reading->facts.principal);
     piece.operation = dk_writer_view(&reading->facts.operation);
     piece.resource = dk_writer_view(&reading->facts.resource);
-    return add_to_group(&reading->grouping, &piece);
+    return dk_replay_groups_add(&reading->grouping, &piece);
 }
 
 /* One bit a class for each question, so that a question counts once in a class. */
@@ -238,7 +121,7 @@ static bool add_rows(struct reading *reading, struct dk_replay_report *out) {
 
 static bool make_tops(const struct dk_replay_report *report, enum dk_replay_by by,
                       const struct dk_hash_key *key, struct dk_replay_tops *out) {
-    struct grouping grouping = {.key = *key};
+    struct dk_replay_groups grouping = {.key = *key};
     bool ok = true;
     for (size_t i = 0; ok && i < report->group_count; i++) {
         const struct dk_replay_group *group = &report->groups[i];
@@ -248,9 +131,9 @@ static bool make_tops(const struct dk_replay_report *report, enum dk_replay_by b
                                                  : group->operation;
         piece.operation = piece.resource = (struct dk_bytes){NULL, 0};
         piece.before = piece.now = (struct dk_replay_result){DK_DENY, 0};
-        ok = group->class == DK_NOT_REPRODUCIBLE || add_to_group(&grouping, &piece);
+        ok = group->class == DK_NOT_REPRODUCIBLE || dk_replay_groups_add(&grouping, &piece);
     }
-    finish(&grouping, &out->list, &out->count);
+    dk_replay_groups_finish(&grouping, &out->list, &out->count);
     return ok;
 }
 
@@ -262,7 +145,7 @@ enum dk_error dk_replay_report_init(struct dk_replay_table *table, bool has_agai
     dk_question_facts_init(&reading.facts);
     enum dk_error error = dk_hash_key_init(&reading.grouping.key);
     bool ok = error == DK_OK && add_rows(&reading, out);
-    finish(&reading.grouping, &out->groups, &out->group_count);
+    dk_replay_groups_finish(&reading.grouping, &out->groups, &out->group_count);
     for (int by = 0; by < DK_REPLAY_BYS && ok; by++) {
         ok = make_tops(out, (enum dk_replay_by)by, &reading.grouping.key, &out->tops[by]);
     }
@@ -276,9 +159,9 @@ enum dk_error dk_replay_report_init(struct dk_replay_table *table, bool has_agai
 }
 
 void dk_replay_report_clean_up(struct dk_replay_report *report) {
-    free_groups(report->groups, report->group_count);
+    dk_replay_groups_free(report->groups, report->group_count);
     for (int by = 0; by < DK_REPLAY_BYS; by++) {
-        free_groups(report->tops[by].list, report->tops[by].count);
+        dk_replay_groups_free(report->tops[by].list, report->tops[by].count);
     }
     memset(report, 0, sizeof(*report));
 }
