@@ -10,6 +10,7 @@
 #include "doorkeeper/deny_list.h"
 #include "doorkeeper/file.h"
 #include "properties.h"
+#include "replay.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -23,6 +24,7 @@ static const char usage_text[] =
     "usage: doorkeeper config-reference      print docs/configuration.md\n"
     "       doorkeeper check-config FILE     check a server.properties and the files it names\n"
     "       doorkeeper bench [OPTIONS]       measure what a decision costs; see bench --help\n"
+    "       doorkeeper replay LOG... --policy X    which decisions another policy would change\n"
     "\n"
     "Exit status: 0 all is well, 1 something is wrong, 2 wrong usage.\n";
 
@@ -153,6 +155,9 @@ int main(int argc, char **argv) {
     }
     if (strcmp(command, "bench") == 0) {
         return dk_bench_main(argc - 1, argv + 1);
+    }
+    if (strcmp(command, "replay") == 0) {
+        return dk_replay_main(argc - 1, argv + 1);
     }
     bool help = strcmp(command, "--help") == 0 || strcmp(command, "-h") == 0;
     fputs(usage_text, help ? stdout : stderr);

@@ -99,4 +99,32 @@ expect 1 "error: $work/none: No such file or directory" check-config "$work/none
 head -c 1048577 /dev/zero >"$file"
 expect 1 "error: $file: larger than 1048576 bytes" check-config "$file"
 
+# replay: what is wrong before any OPA is asked.
+grep -q 'replay LOG' <<<"$usage" || fail "--help does not name replay"
+"$command" replay --help | grep -q -- '--fail-on CLASSES' || fail "replay --help"
+expect 2 'doorkeeper replay: no log: name files, or - for standard input' replay --policy "$work"
+expect 2 "doorkeeper replay: --policy $work/none: expected the URL of an OPA (http://, https://, \
+unix:/path), or a bundle that can be read: a directory or a tar.gz" replay "$file" --policy "$work/none"
+expect 2 "doorkeeper replay: $work/none: No such file or directory" \
+    replay "$work/none" --policy "$work"
+event='"path":"a","input":1,"result":true,"timestamp":"2026-03-01T00:00:00Z"'
+log=$work/log
+printf '{%s}\n{"path":"a\n\n\033\n' "$event" >"$log"
+expect 2 "$log: line 2: the event ends too early" replay "$log" --policy unix:/x --strict
+printf '\033\n{"level":"info"}\n' >"$log"
+expect 2 "$log: line 1: not a JSON object
+doorkeeper replay: no decisions to compare: see the log, the filters and the times" \
+    replay "$log" --policy unix:/x
+printf '{%s}\n' "$event" >"$log"
+expect 2 "doorkeeper replay: no decisions to compare: see the log, the filters and the times" \
+    replay "$log" --policy unix:/x --since 2026-03-01T00:00:01Z
+printf '{%s}\n' "$event" | "$command" replay - --policy "unix:$work/none" >"$file" 2>&1 &&
+    fail "no OPA, and no trouble"
+grep -q "^doorkeeper replay: unix:$work/none: " "$file" || fail "no OPA: $(cat "$file")"
+# A bundle that OPA does not take: its own words, and nothing is left behind.
+mkdir "$work/bundle" "$work/tmp"
+TMPDIR=$work/tmp expect 2 "doorkeeper replay: OPA did not start: $work/opa: No such file or directory" \
+    replay "$log" --policy "$work/bundle" --opa-binary "$work/opa"
+[ -z "$(ls "$work/tmp")" ] || fail "left behind: $(ls "$work/tmp")"
+
 echo "$command: as expected"

@@ -1,0 +1,464 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "replay_ask.h"
+
+#include "doorkeeper/clock.h"
+#include "doorkeeper/http.h"
+#include "json_scan.h"
+
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define CONNECTIONS 8u
+#define BATCH_MAX 500u
+#define BODY_MAX ((size_t)256 * 1024 * 1024)
+#define DEADLINE_MS 60000
+#define TRIES_MAX 3u
+#define POLL_MS 100
+
+/* Questions that stand one behind the other in `order`, to be asked by one request. */
+struct range {
+    size_t start, count;
+    unsigned tries;
+};
+
+/* A question of Doorkeeper's on its way. */
+struct asked {
+    struct dk_action action;
+    uint32_t question;
+};
+
+struct job {
+    struct asker *asker;
+    struct range range;
+    struct asked asked[BATCH_MAX];
+    struct dk_opa_question questions[BATCH_MAX];
+    struct dk_writer body;
+    bool busy;
+};
+
+struct asker {
+    struct dk_replay_table *table;
+    const struct dk_replay_asking *asking;
+    struct dk_http *http;
+    char *revision;
+    struct dk_error_text *why;
+    enum dk_error error;
+    struct job jobs[CONNECTIONS];
+    size_t answered, wanted;
+    /* the rule being asked */
+    char path[640];
+    bool batch;
+    uint32_t *order;
+    struct range *waiting; /* a stack */
+    size_t waiting_count, waiting_room;
+};
+
+static struct dk_replay_question *question_at(const struct asker *asker, size_t place) {
+    return dk_replay_table_question(asker->table, asker->order[place]);
+}
+
+static void fail(struct asker *asker, enum dk_error error, const char *text) {
+    if (asker->error == DK_OK) {
+        char escaped[300];
+        size_t len = dk_bytes_escape(dk_bytes_of(text), escaped, sizeof(escaped));
+        asker->error =
+            dk_fail(asker->why, error, "%s: %.*s", asker->asking->url, (int)len, escaped);
+    }
+}
+
+static void push(struct asker *asker, struct range range) {
+    if (range.count == 0) {
+        return;
+    }
+    if (asker->waiting_count == asker->waiting_room) {
+        size_t room = asker->waiting_room == 0 ? 256 : 2 * asker->waiting_room;
+        struct range *moved = realloc(asker->waiting, room * sizeof(*moved));
+        if (moved == NULL) {
+            fail(asker, DK_ERR_MEMORY, "no memory for what is to be asked");
+            return;
+        }
+        asker->waiting = moved;
+        asker->waiting_room = room;
+    }
+    asker->waiting[asker->waiting_count++] = range;
+}
+
+/* ---- answers ----------------------------------------------------------------------------- */
+
+static void store(struct asker *asker, struct dk_replay_question *question,
+                  struct dk_replay_result result) {
+    question->results[asker->asking->side] = result;
+    asker->answered++;
+}
+
+static void store_all(struct asker *asker, struct range range, enum dk_outcome outcome) {
+    for (size_t i = 0; i < range.count; i++) {
+        store(asker, question_at(asker, range.start + i), (struct dk_replay_result){outcome, 0});
+    }
+}
+
+/* A batch that failed says nothing about its questions; one alone has failed itself. */
+static void split(struct asker *asker, struct range range, enum dk_outcome outcome) {
+    if (range.count == 1) {
+        store_all(asker, range, outcome);
+        return;
+    }
+    size_t half = range.count / 2;
+    push(asker, (struct range){.start = range.start + half, .count = range.count - half});
+    push(asker, (struct range){.start = range.start, .count = half});
+}
+
+static void keep_revision(struct asker *asker, const struct dk_opa_reply *reply) {
+    if (reply->revision[0] != '\0') {
+        memcpy(asker->revision, reply->revision, DK_REVISION_MAX);
+    }
+}
+
+static void read_questions(struct asker *asker, struct job *job, struct dk_bytes body) {
+    struct dk_opa_reply reply;
+    struct range range = job->range;
+    if (asker->batch) {
+        dk_opa_read_batch(body, job->questions, range.count, &reply);
+    } else {
+        dk_opa_read_single(body, job->questions, &reply);
+    }
+    keep_revision(asker, &reply);
+    if (reply.verdict != DK_OPA_ANSWERED) {
+        split(asker, range, reply.verdict == DK_OPA_UNDEFINED ? DK_UNDEFINED : DK_UNAVAILABLE);
+        return;
+    }
+    for (size_t i = 0; i < range.count; i++) {
+        const struct dk_opa_question *read = &job->questions[i];
+        const struct asked *asked =
+            (const struct asked *)((const char *)read->action - offsetof(struct asked, action));
+        store(asker, dk_replay_table_question(asker->table, asked->question),
+              (struct dk_replay_result){read->outcome, 0});
+    }
+}
+
+/* The answer to an input that is not Doorkeeper's. */
+static void read_other(struct asker *asker, struct dk_replay_question *question,
+                       struct dk_bytes body) {
+    struct dk_json_walk walk = dk_json_walk(body);
+    struct dk_bytes name, value, result = {NULL, 0};
+    bool error = false;
+    while (dk_json_next_member(&walk, &name, &value)) {
+        error |= dk_json_is(name, "code");
+        if (dk_json_is(name, "result")) {
+            result = value;
+        }
+    }
+    struct dk_replay_result read = {DK_UNAVAILABLE, 0};
+    if (dk_json_walk_end(&walk) == DK_JSON_OK && (result.ptr != NULL || !error)) {
+        read = dk_replay_result_of(result, false);
+    }
+    store(asker, question, read);
+}
+
+static void read_answer(struct asker *asker, struct job *job, struct dk_bytes body) {
+    struct dk_replay_question *first = question_at(asker, job->range.start);
+    if (first->context == DK_REPLAY_NO_CONTEXT) {
+        read_other(asker, first, body);
+    } else {
+        read_questions(asker, job, body);
+    }
+}
+
+static void try_again(struct asker *asker, struct range range, const char *text) {
+    range.tries++;
+    if (range.tries < TRIES_MAX) {
+        push(asker, range);
+    } else {
+        fail(asker, DK_ERR_SYSTEM, text);
+    }
+}
+
+static void on_done(void *user, const struct dk_http_result *result) {
+    struct job *job = user;
+    struct asker *asker = job->asker;
+    char status[64];
+    job->busy = false;
+    if (result->kind == DK_HTTP_CANCELLED) {
+        return;
+    }
+    bool failed = result->kind == DK_HTTP_TOO_LARGE ||
+                  (result->kind == DK_HTTP_ANSWERED && result->status == 500);
+    if (failed) {
+        split(asker, job->range, DK_UNAVAILABLE);
+    } else if (result->kind != DK_HTTP_ANSWERED) {
+        try_again(asker, job->range, result->text);
+    } else if (result->status == 200) {
+        read_answer(asker, job, result->body);
+    } else {
+        snprintf(status, sizeof(status), "OPA answers with HTTP status %ld", result->status);
+        fail(asker, DK_ERR_SYSTEM, status);
+    }
+}
+
+/* ---- questions --------------------------------------------------------------------------- */
+
+static bool prepare(struct asker *asker, struct job *job) {
+    for (size_t i = 0; i < job->range.count; i++) {
+        uint32_t index = asker->order[job->range.start + i];
+        const struct dk_replay_question *question = dk_replay_table_question(asker->table, index);
+        struct dk_bytes rest = question->text;
+        job->asked[i].question = index;
+        if (dk_action_parse(&rest, &job->asked[i].action) != DK_OK) {
+            return false;
+        }
+        job->questions[i] = (struct dk_opa_question){
+            .context = dk_replay_table_context(asker->table, question->context),
+            .action = &job->asked[i].action,
+        };
+    }
+    return true;
+}
+
+static bool write_body(struct asker *asker, struct job *job) {
+    struct dk_bytes none = {NULL, 0};
+    struct dk_replay_question *first = question_at(asker, job->range.start);
+    dk_writer_reset(&job->body);
+    if (first->context == DK_REPLAY_NO_CONTEXT) {
+        dk_replay_table_write(asker->table, first, &job->body);
+    } else if (!prepare(asker, job)) {
+        return false;
+    } else if (asker->batch) {
+        dk_opa_write_batch(none, job->questions, job->range.count, &job->body);
+    } else {
+        dk_question_write_single(job->questions[0].context, job->questions[0].action, &job->body);
+    }
+    return !job->body.failed;
+}
+
+static struct job *free_job(struct asker *asker) {
+    for (size_t i = 0; i < CONNECTIONS; i++) {
+        if (!asker->jobs[i].busy) {
+            return &asker->jobs[i];
+        }
+    }
+    return NULL;
+}
+
+static void post(struct asker *asker, struct job *job) {
+    job->range = asker->waiting[--asker->waiting_count];
+    job->busy = write_body(asker, job) &&
+                dk_http_post(asker->http, 0, asker->path, dk_writer_view(&job->body),
+                             dk_clock_ms() + DEADLINE_MS, on_done, job) == DK_OK;
+    if (!job->busy) {
+        fail(asker, DK_ERR_MEMORY, "a question could not be sent");
+    }
+}
+
+static bool is_busy(const struct asker *asker) {
+    return dk_http_room(asker->http) < CONNECTIONS;
+}
+
+/* Until nothing waits and nothing is under way. */
+static void run(struct asker *asker) {
+    while (asker->error == DK_OK && (asker->waiting_count > 0 || is_busy(asker))) {
+        struct job *job = free_job(asker);
+        while (job != NULL && asker->waiting_count > 0 && dk_http_room(asker->http) > 0 &&
+               asker->error == DK_OK) {
+            post(asker, job);
+            job = free_job(asker);
+        }
+        dk_http_poll(asker->http, POLL_MS);
+        if (!asker->asking->progress(asker->asking->user, asker->answered, asker->wanted)) {
+            fail(asker, DK_ERR_CLOSED, "stopped");
+        }
+    }
+}
+
+/* ---- the probe --------------------------------------------------------------------------- */
+
+struct probe {
+    struct asker *asker;
+    enum dk_opa_verdict verdict;
+    bool ended;
+};
+
+static void on_probed(void *user, const struct dk_http_result *result) {
+    struct probe *probe = user;
+    struct dk_opa_reply reply = {.verdict = DK_OPA_MALFORMED};
+    probe->ended = true;
+    if (result->kind != DK_HTTP_ANSWERED) {
+        fail(probe->asker, DK_ERR_SYSTEM, result->text);
+    } else if (result->status == 200) {
+        dk_opa_read_batch(result->body, NULL, 0, &reply);
+        keep_revision(probe->asker, &reply);
+    }
+    probe->verdict = reply.verdict;
+}
+
+/* What the rule answers to an empty batch: DK_OPA_ANSWERED means that it is a batch rule. */
+static enum dk_opa_verdict probe_rule(struct asker *asker, struct dk_bytes cluster) {
+    struct probe probe = {.asker = asker, .verdict = DK_OPA_MALFORMED};
+    struct dk_writer body;
+    dk_writer_init(&body, 4096 + 6 * cluster.len);
+    dk_opa_write_batch(cluster, NULL, 0, &body);
+    if (body.failed || dk_http_post(asker->http, 0, asker->path, dk_writer_view(&body),
+                                    dk_clock_ms() + DEADLINE_MS, on_probed, &probe) != DK_OK) {
+        fail(asker, DK_ERR_MEMORY, "the rule could not be asked");
+        probe.ended = true;
+    }
+    while (!probe.ended) {
+        dk_http_poll(asker->http, POLL_MS);
+        if (!asker->asking->progress(asker->asking->user, asker->answered, asker->wanted)) {
+            fail(asker, DK_ERR_CLOSED, "stopped");
+            break;
+        }
+    }
+    if (!probe.ended) { /* `probe` and `body` end here, and so must the request */
+        dk_http_destroy(asker->http);
+        asker->http = NULL;
+    }
+    dk_writer_clean_up(&body);
+    return probe.verdict;
+}
+
+/* ---- one rule after the other ------------------------------------------------------------ */
+
+static struct dk_bytes cluster_of(const struct asker *asker, size_t place) {
+    const struct dk_replay_question *question = question_at(asker, place);
+    return dk_replay_table_context(asker->table, question->context)->fields[DK_FIELD_CLUSTER_ID];
+}
+
+/* A batch is of one cluster; questions of one context stand together, which makes it short. */
+static void push_batches(struct asker *asker, size_t start, size_t end) {
+    size_t most = asker->batch ? BATCH_MAX : 1;
+    while (start < end) {
+        size_t next = start + 1;
+        while (next < end && next - start < most &&
+               dk_bytes_equal(cluster_of(asker, start), cluster_of(asker, next))) {
+            next++;
+        }
+        push(asker, (struct range){.start = start, .count = next - start});
+        start = next;
+    }
+}
+
+static void push_singly(struct asker *asker, size_t start, size_t end) {
+    for (size_t i = start; i < end; i++) {
+        push(asker, (struct range){.start = i, .count = 1});
+    }
+}
+
+/* The questions of one rule are `order` from `start` to `end`, those of Doorkeeper up to `others`.
+ */
+static void ask_rule(struct asker *asker, size_t start, size_t others, size_t end) {
+    const struct dk_replay_rule *rule =
+        dk_replay_table_rule(asker->table, question_at(asker, start)->rule);
+    snprintf(asker->path, sizeof(asker->path), "/v1/data/%s?provenance=true", rule->path);
+    asker->batch = false;
+    if (others > start) {
+        enum dk_opa_verdict verdict = probe_rule(asker, cluster_of(asker, start));
+        asker->batch = verdict == DK_OPA_ANSWERED || rule->batch_seen;
+        if (rule->batch_seen && verdict == DK_OPA_UNDEFINED) {
+            /* Nothing is defined there, and asking each question would not make it so. */
+            store_all(asker, (struct range){.start = start, .count = others - start}, DK_UNDEFINED);
+            start = others;
+        }
+    }
+    if (asker->error == DK_OK) {
+        push_singly(asker, others, end);
+        push_batches(asker, start, others);
+        run(asker);
+    }
+}
+
+static const struct dk_replay_table *sorting; /* qsort has no argument for it */
+
+static int compare_questions(const void *left, const void *right) {
+    uint32_t i = *(const uint32_t *)left, j = *(const uint32_t *)right;
+    const struct dk_replay_question *a =
+        dk_replay_table_question((struct dk_replay_table *)sorting, i);
+    const struct dk_replay_question *b =
+        dk_replay_table_question((struct dk_replay_table *)sorting, j);
+    if (a->rule != b->rule) {
+        return a->rule < b->rule ? -1 : 1;
+    }
+    if (a->context != b->context) {
+        return a->context < b->context ? -1 : 1; /* those without one come last */
+    }
+    return i < j ? -1 : i > j;
+}
+
+static bool make_order(struct asker *asker) {
+    size_t count = dk_replay_table_questions(asker->table);
+    asker->order = calloc(count + 1, sizeof(asker->order[0]));
+    if (asker->order == NULL) {
+        return false;
+    }
+    for (size_t i = 0; i < count; i++) {
+        if (dk_replay_table_question(asker->table, i)->needed) {
+            asker->order[asker->wanted++] = (uint32_t)i;
+        }
+    }
+    sorting = asker->table;
+    qsort(asker->order, asker->wanted, sizeof(asker->order[0]), compare_questions);
+    return true;
+}
+
+static void ask_rules(struct asker *asker) {
+    for (size_t start = 0; start < asker->wanted && asker->error == DK_OK;) {
+        uint32_t rule = question_at(asker, start)->rule;
+        size_t end = start, others = start;
+        while (end < asker->wanted && question_at(asker, end)->rule == rule) {
+            others += question_at(asker, end)->context != DK_REPLAY_NO_CONTEXT;
+            end++;
+        }
+        ask_rule(asker, start, others, end);
+        start = end;
+    }
+}
+
+/* ---- life -------------------------------------------------------------------------------- */
+
+static void clean_up(struct asker *asker) {
+    dk_http_destroy(asker->http); /* first: it ends the jobs */
+    for (size_t i = 0; i < CONNECTIONS; i++) {
+        dk_writer_clean_up(&asker->jobs[i].body);
+    }
+    free(asker->waiting);
+    free(asker->order);
+    free(asker);
+}
+
+static enum dk_error set_up(struct asker *asker) {
+    struct dk_http_options options = {
+        .urls = asker->asking->url,
+        .connect_timeout_ms = 5000,
+        .connections = CONNECTIONS,
+        .max_body = BODY_MAX,
+    };
+    for (size_t i = 0; i < CONNECTIONS; i++) {
+        asker->jobs[i].asker = asker;
+        dk_writer_init(&asker->jobs[i].body, BODY_MAX);
+    }
+    if (!make_order(asker)) {
+        return dk_fail(asker->why, DK_ERR_MEMORY, "no memory to ask OPA");
+    }
+    return dk_http_new(&options, &asker->http, asker->why);
+}
+
+enum dk_error dk_replay_ask(struct dk_replay_table *table, const struct dk_replay_asking *asking,
+                            char revision[DK_REVISION_MAX], struct dk_error_text *why) {
+    struct asker *asker = calloc(1, sizeof(*asker));
+    if (asker == NULL) {
+        return dk_fail(why, DK_ERR_MEMORY, "no memory to ask OPA");
+    }
+    asker->table = table;
+    asker->asking = asking;
+    asker->revision = revision;
+    asker->why = why;
+    revision[0] = '\0';
+    asker->error = set_up(asker);
+    if (asker->error == DK_OK) {
+        ask_rules(asker);
+    }
+    enum dk_error error = asker->error;
+    clean_up(asker);
+    return error;
+}

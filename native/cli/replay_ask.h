@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/**
+ * @file replay_ask.h
+ * Asks one OPA all questions of a table, as the broker would: in batches where the rule is a batch
+ * rule (it answers the poll with []), and again in halves where a batch fails, until the question
+ * that makes the policy fail stands alone; else one by one over parallel connections. One thread.
+ */
+#ifndef DOORKEEPER_CLI_REPLAY_ASK_H
+#define DOORKEEPER_CLI_REPLAY_ASK_H
+
+#include "doorkeeper/opa.h"
+#include "replay_table.h"
+
+struct dk_replay_asking {
+    const char *url; /**< as doorkeeper.opa.url, one server */
+    size_t side;     /**< which of a question's results is written */
+    /** Called often; false stops. */
+    bool (*progress)(void *user, size_t answered, size_t wanted);
+    void *user;
+};
+
+/**
+ * Writes the results of all questions that are needed. `revision`: of the policy, empty if it has
+ * none. DK_ERR_SYSTEM where OPA cannot be reached or does not take questions (`why`), DK_ERR_CLOSED
+ * if `progress` stopped it, DK_ERR_CONFIG for a wrong URL.
+ */
+DK_WARN_UNUSED enum dk_error dk_replay_ask(struct dk_replay_table *table,
+                                           const struct dk_replay_asking *asking,
+                                           char revision[DK_REVISION_MAX],
+                                           struct dk_error_text *why);
+
+#endif

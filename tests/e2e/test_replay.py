@@ -1,0 +1,216 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`doorkeeper replay` on what a real OPA logged while a real broker asked it."""
+
+import gzip
+import json
+import os
+import shutil
+import signal
+import subprocess
+import xml.etree.ElementTree as ElementTree
+
+import pytest
+
+from harness import REPOSITORY
+from harness.clients import Client
+from harness.opa import Opa, bundle
+from harness.processes import Process, wait_until
+
+COMMAND = os.environ.get("DOORKEEPER_COMMAND", REPOSITORY / "build" / "release" / "doorkeeper")
+OPA = os.environ.get("OPA", REPOSITORY / ".dev" / "bin" / "opa")
+GRANTS = {
+    "topics": {"orders": {"read": ["alice", "bob"], "write": ["alice"]}, "closed": {}},
+    "cluster": {"kafka-cluster": {}},
+}
+WITHOUT_BOB = {**GRANTS, "topics": {"orders": {"read": ["alice"], "write": ["alice"]}}}
+
+
+class LoggingOpa(Opa):
+    """Prints its decisions on its console."""
+
+    def _config(self):
+        return super()._config() | {"decision_logs": {"console": True}}
+
+    def _arguments(self):
+        return [*super()._arguments(), "--log-level", "info"]
+
+    @property
+    def log(self):
+        return self.process.log
+
+
+@pytest.fixture(scope="module")
+def log(new_opa, new_cluster, pki):
+    """alice writes and reads orders, bob reads them, mallory may not."""
+    opa = new_opa(LoggingOpa)
+    opa.start()
+    opa.publish("first", GRANTS)
+    cluster = new_cluster(opa.url)
+    cluster.start()
+    assert Client(cluster, pki.identity("admin")).create_topics(["orders", "closed"]) is None
+    assert Client(cluster, pki.identity("alice")).produce("orders", b"x") is None
+    for reader in ("alice", "bob"):
+        values, error = Client(cluster, pki.identity(reader)).consume("orders", 1)
+        assert (values, error) == ([b"x"], None)
+    assert Client(cluster, pki.identity("mallory")).produce("orders", b"x") is not None
+    cluster.stop()
+    path = opa.log
+    opa.stop()
+    return path
+
+
+@pytest.fixture
+def publish(tmp_path):
+    """A bundle file with the shipped policy and some grants."""
+
+    def write(revision, grants):
+        path = tmp_path / f"{revision}.tar.gz"
+        path.write_bytes(bundle(revision, grants))
+        return path
+
+    return write
+
+
+@pytest.fixture
+def replay(tmp_path):
+    """Runs the command; afterwards nothing of its OPA may be left."""
+    (tmp_path / "tmp").mkdir()
+
+    def run(*arguments, stdin=b""):
+        command = [COMMAND, "replay", *arguments, "--opa-binary", OPA]
+        environment = os.environ | {"TMPDIR": str(tmp_path / "tmp")}
+        return subprocess.run(
+            command, input=stdin, capture_output=True, env=environment, timeout=120, check=False
+        )
+
+    yield run
+    assert list((tmp_path / "tmp").iterdir()) == []
+
+
+def report_of(run, status):
+    assert run.returncode == status, run.stderr.decode()
+    return json.loads(run.stdout)
+
+
+def test_the_same_policy_changes_nothing(log, publish, replay):
+    same = publish("same", GRANTS)
+    report = report_of(replay(log, "--policy", same, "--output", "json"), 0)
+    assert report["differences"] == []
+    assert report["totals"]["unchanged"]["decisions"] == report["log"]["decisions"] > 0
+    report = report_of(replay(log, "--policy", same, "--against", same, "--output=json"), 0)
+    assert report["differences"] == []
+
+
+def test_a_client_that_loses_a_topic_is_found(log, publish, replay, tmp_path):
+    changed = publish("changed", WITHOUT_BOB)
+    comment, junit = tmp_path / "comment.md", tmp_path / "junit.xml"
+    run = replay(
+        *(log, "--policy", changed, "--output", "json", "--output", f"markdown={comment}"),
+        *("--output", f"junit={junit}"),
+    )
+    report = report_of(run, 1)
+    lost = {(one["principal"], one["operation"], one["resource"]) for one in report["differences"]}
+    assert ("User:bob", "READ", "TOPIC:orders") in lost
+    assert {principal for principal, _, _ in lost} == {"User:bob"}
+    assert {one["class"] for one in report["differences"]} == {"newly-denied"}
+    assert "changed" in report["policy"]["revision"]
+    assert "<code>User:bob</code>" in comment.read_text()
+    failures = ElementTree.parse(junit).getroot().findall("testcase/failure")
+    assert len(failures) == len(report["differences"])
+    assert report_of(
+        replay(log, "--policy", changed, "--output=json", "--fail-on", "newly-allowed"), 0
+    )
+
+
+def test_a_running_opa_gzip_and_standard_input(log, new_opa, replay):
+    opa = new_opa()
+    opa.start()
+    opa.publish("without-bob", WITHOUT_BOB)
+    decisions = [line for line in log.read_text().splitlines() if '"Decision Log"' in line]
+    upload = gzip.compress(f"[{','.join(decisions)}]".encode())
+    run = replay("-", "--policy", opa.url, "--output", "json", stdin=upload)
+    report = report_of(run, 1)
+    assert {one["principal"] for one in report["differences"]} == {"User:bob"}
+    assert report["policy"]["revision"] == "authz=without-bob"
+    assert report["log"]["unreadable"] == 0
+
+
+def test_one_rule_for_all_and_a_filter(log, publish, replay):
+    """Single questions are answered as those in batches are."""
+    changed = publish("changed", WITHOUT_BOB)
+    singly = ("--rule", "kafka/authz/allow", "--output", "json")
+    report = report_of(replay(log, "--policy", changed, *singly), 1)
+    assert {one["principal"] for one in report["differences"]} == {"User:bob"}
+    report = report_of(replay(log, "--policy", changed, *singly, "--principal", "alice"), 0)
+    assert report["log"]["filtered"] > 0
+
+
+def test_a_policy_that_fails_on_one_name(log, publish, replay, tmp_path):
+    """A conflict takes only its own question down, not the batch."""
+    failing = tmp_path / "failing"
+    (failing / "kafka" / "grants").mkdir(parents=True)
+    policy = (REPOSITORY / "policies/kafka/authz/authz.rego").read_text()
+    (failing / "kafka" / "authz.rego").write_text(
+        policy + '\nowned(who, ask) := {7} if "orders" in ask.names\n'
+    )
+    (failing / "kafka" / "grants" / "data.json").write_text(json.dumps(GRANTS))
+    report = report_of(replay(log, "--policy", failing, "--output=json"), 1)
+    assert {one["class"] for one in report["differences"]} == {"error"}
+    assert {one["resource"] for one in report["differences"]} == {"TOPIC:orders"}
+
+
+def test_a_bundle_that_is_none_says_why(log, replay, tmp_path):
+    broken = tmp_path / "broken"
+    broken.mkdir()
+    (broken / "policy.rego").write_text("package kafka.authz\nallow if {\n")
+    run = replay(log, "--policy", broken)
+    assert run.returncode == 2
+    assert b"OPA did not start" in run.stderr and b"rego_parse_error" in run.stderr
+
+
+def test_it_leaves_nothing_behind_when_it_is_stopped(log, publish, tmp_path):
+    """An OPA that never listens; Ctrl-C ends both."""
+    started = tmp_path / "started"
+    waiting = tmp_path / "waiting-opa"
+    waiting.write_text(f"#!/bin/sh\necho $$ > {started}.new\nmv {started}.new {started}\n"
+                       "exec sleep 600\n")  # fmt: skip
+    waiting.chmod(0o700)
+    (tmp_path / "tmp").mkdir()
+    command = [COMMAND, "replay", log, "--policy", publish("same", GRANTS)]
+    environment = os.environ | {"TMPDIR": str(tmp_path / "tmp")}
+    process = Process([*command, "--opa-binary", waiting], tmp_path / "replay.log", environment)
+    wait_until("its OPA runs", started.exists)
+    process.signal(signal.SIGINT)
+    assert process.wait(30) == 2
+    assert list((tmp_path / "tmp").iterdir()) == []
+    with pytest.raises(ProcessLookupError):
+        os.kill(int(started.read_text()), 0)
+
+
+def run_gate(policy, log, out):
+    environment = os.environ | {"OPA": OPA, "DOORKEEPER": COMMAND, "REVISION": "candidate"}
+    command = [REPOSITORY / "policies" / "ci" / "gate", policy, log, out]
+    return subprocess.run(
+        command, capture_output=True, text=True, env=environment, timeout=120, check=False
+    )
+
+
+def test_the_gate_for_ci(log, tmp_path):
+    """Passes a policy that changes nothing, and stops the one that takes a topic from bob."""
+    policy, out = tmp_path / "policy", tmp_path / "out"
+    shutil.copytree(REPOSITORY / "policies" / "kafka" / "authz", policy / "kafka" / "authz")
+    grants = policy / "kafka" / "grants" / "data.json"
+    grants.parent.mkdir()
+    grants.write_text(json.dumps(GRANTS))
+    run = run_gate(policy, log, out)
+    assert run.returncode == 0, run.stdout + run.stderr
+    assert "no decision changes" in (out / "comment.md").read_text()
+
+    grants.write_text(json.dumps(WITHOUT_BOB))
+    run = run_gate(policy, log, out)
+    assert run.returncode == 1, run.stdout + run.stderr
+    assert "<code>User:bob</code>" in (out / "comment.md").read_text()
+    assert "candidate" in (out / "replay.json").read_text()
+
+    (policy / "more.rego").write_text("package more\nnot_covered if input.x\n")
+    assert run_gate(policy, log, out).returncode == 3
