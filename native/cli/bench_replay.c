@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "bench_replay.h"
 
-#include "bench_replay_record.h"
 #include "json.h"
+#include "question_json.h"
 
 #include <search.h>
 #include <stdio.h>
@@ -116,8 +116,8 @@ static void begin_call(struct replay *replay, size_t context, bool may_grow) {
                                                          .may_grow = may_grow};
 }
 
-/* Adds to the call that was begun last. */
-static void add_action(struct replay *replay, struct dk_action_codes codes, const cJSON *name) {
+/* Adds an action record to the call that was begun last. */
+static void add_action(struct replay *replay, struct dk_bytes record) {
     if (replay->no_memory) {
         return; /* maybe there is no call */
     }
@@ -128,7 +128,7 @@ static void add_action(struct replay *replay, struct dk_action_codes codes, cons
     }
     replay->ends = grown;
     struct recorded_call *call = &replay->calls[replay->call_count - 1];
-    dk_record_action(&replay->actions, codes, dk_bytes_of(cJSON_GetStringValue(name)));
+    dk_writer_bytes(&replay->actions, record);
     grown[replay->end_count++] = replay->actions.len - call->start;
     call->count++;
 }
@@ -170,24 +170,6 @@ static bool remember(struct replay *replay, struct dk_bytes record, size_t *inde
     return true;
 }
 
-static bool take_context(struct reader *reader, const cJSON *input, const cJSON *holder,
-                         size_t *index) {
-    struct dk_writer record;
-    dk_writer_init(&record, DK_CONTEXT_MAX);
-    bool ok =
-        dk_bench_replay_write_context(cJSON_GetObjectItemCaseSensitive(input, "cluster"),
-                                      cJSON_GetObjectItemCaseSensitive(holder, "principal"),
-                                      cJSON_GetObjectItemCaseSensitive(holder, "client"), &record);
-    if (!ok) {
-        reader->wrong = "cluster, principal or client are not as docs/policy-input.md has them";
-    } else if (!remember(reader->replay, dk_writer_view(&record), index)) {
-        reader->wrong = dk_strerror(DK_ERR_MEMORY);
-        ok = false;
-    }
-    dk_writer_clean_up(&record);
-    return ok;
-}
-
 static bool list_contexts(struct replay *replay) {
     replay->load.contexts = calloc(replay->known_count + 1, sizeof(replay->load.contexts[0]));
     if (replay->load.contexts == NULL) {
@@ -206,13 +188,21 @@ static const cJSON *member(const cJSON *object, const char *name) {
     return cJSON_GetObjectItemCaseSensitive(object, name);
 }
 
-static bool is_name(const cJSON *value) {
-    return cJSON_IsString(value) && strlen(value->valuestring) <= DK_NAME_MAX;
-}
-
 static bool fail(struct reader *reader, const char *wrong) {
     reader->wrong = wrong;
     return false;
+}
+
+static bool add_name(struct reader *reader, struct dk_action_codes codes, const char *name) {
+    struct dk_writer record;
+    dk_writer_init(&record, DK_ACTION_HEADER + DK_NAME_MAX);
+    dk_record_action(&record, codes, dk_bytes_of(name));
+    bool ok = !record.failed;
+    if (ok) {
+        add_action(reader->replay, dk_writer_view(&record));
+    }
+    dk_writer_clean_up(&record);
+    return ok;
 }
 
 /* A batch's ask: each of its names is an action. */
@@ -220,30 +210,45 @@ static bool take_ask(struct reader *reader, const cJSON *ask) {
     static const char wrong[] = "an ask is not as docs/policy-input.md has it";
     const cJSON *names = member(ask, "names");
     struct dk_action_codes codes;
-    if (!dk_bench_replay_read_codes(member(ask, "operation"), member(ask, "type"),
-                                    member(ask, "pattern"), &codes) ||
+    if (!dk_question_read_codes(member(ask, "operation"), member(ask, "type"),
+                                member(ask, "pattern"), &codes) ||
         cJSON_GetArraySize(ask) != (names == NULL ? 3 : 4) ||
         (names != NULL && !cJSON_IsArray(names))) {
         return fail(reader, wrong);
     }
     if (names == NULL) {
-        add_action(reader->replay, codes, NULL);
-        return true;
+        return add_name(reader, codes, NULL) || fail(reader, wrong);
     }
     for (const cJSON *name = names->child; name != NULL; name = name->next) {
-        if (!is_name(name)) {
+        if (!cJSON_IsString(name) || !add_name(reader, codes, name->valuestring)) {
             return fail(reader, wrong);
         }
-        add_action(reader->replay, codes, name);
     }
     return true;
+}
+
+static bool take_context(struct reader *reader, struct dk_bytes record, size_t *index) {
+    return remember(reader->replay, record, index) || fail(reader, dk_strerror(DK_ERR_MEMORY));
+}
+
+static bool take_request_context(struct reader *reader, const cJSON *input, const cJSON *request,
+                                 size_t *index) {
+    struct dk_writer record;
+    dk_writer_init(&record, DK_CONTEXT_MAX);
+    bool ok = dk_question_read_context(member(input, "cluster"), member(request, "principal"),
+                                       member(request, "client"), &record)
+                  ? take_context(reader, dk_writer_view(&record), index)
+                  : fail(reader, "cluster, principal or client are not as docs/policy-input.md "
+                                 "has them");
+    dk_writer_clean_up(&record);
+    return ok;
 }
 
 static bool take_request(struct reader *reader, const cJSON *input, const cJSON *request) {
     const cJSON *asks = member(request, "asks");
     struct replay *replay = reader->replay;
     size_t context;
-    if (!take_context(reader, input, request, &context)) {
+    if (!take_request_context(reader, input, request, &context)) {
         return false;
     }
     if (!cJSON_IsArray(asks) || cJSON_GetArraySize(request) != 3) {
@@ -262,34 +267,40 @@ static bool take_request(struct reader *reader, const cJSON *input, const cJSON 
     return true;
 }
 
-static bool take_single(struct reader *reader, const cJSON *input) {
-    const cJSON *action = member(input, "action");
-    const cJSON *resource = member(action, "resource");
-    const cJSON *name = member(resource, "name");
+static bool add_single(struct reader *reader, struct dk_bytes context, struct dk_bytes action) {
     struct replay *replay = reader->replay;
-    struct dk_action_codes codes;
-    size_t context;
-    if (!take_context(reader, input, input, &context)) {
+    size_t index;
+    if (!take_context(reader, context, &index)) {
         return false;
-    }
-    if (!dk_bench_replay_read_codes(member(action, "operation"), member(resource, "type"),
-                                    member(resource, "pattern"), &codes) ||
-        (name != NULL && !is_name(name)) || cJSON_GetArraySize(input) != 5 ||
-        cJSON_GetArraySize(action) != 2 || cJSON_GetArraySize(resource) != (name == NULL ? 2 : 3)) {
-        return fail(reader, "the action is not as docs/policy-input.md has it");
     }
     const struct recorded_call *last =
         replay->call_count == 0 ? NULL : &replay->calls[replay->call_count - 1];
-    if (last == NULL || !last->may_grow || last->context != context ||
+    if (last == NULL || !last->may_grow || last->context != index ||
         last->count >= reader->actions_max) {
-        begin_call(replay, context, true);
+        begin_call(replay, index, true);
     }
-    add_action(replay, codes, name);
+    add_action(replay, action);
     return true;
 }
 
-static bool is_poll(const cJSON *input) {
-    return member(input, "action") == NULL && member(input, "principal") == NULL;
+static bool take_single(struct reader *reader, const cJSON *input) {
+    struct dk_writer context, action;
+    bool ok = true;
+    dk_writer_init(&context, DK_CONTEXT_MAX);
+    dk_writer_init(&action, DK_ACTION_HEADER + DK_NAME_MAX);
+    switch (dk_question_read_single(input, &context, &action)) {
+    case DK_FORM_QUESTION:
+        ok = add_single(reader, dk_writer_view(&context), dk_writer_view(&action));
+        break;
+    case DK_FORM_POLL:
+        break;
+    case DK_FORM_OTHER:
+        ok = fail(reader, "the question is not as docs/policy-input.md has it");
+        break;
+    }
+    dk_writer_clean_up(&action);
+    dk_writer_clean_up(&context);
+    return ok;
 }
 
 static bool take_input(struct reader *reader, const cJSON *input) {
@@ -299,7 +310,7 @@ static bool take_input(struct reader *reader, const cJSON *input) {
                             "one as \"input\"");
     }
     if (requests == NULL) {
-        return is_poll(input) || take_single(reader, input);
+        return take_single(reader, input);
     }
     if (!cJSON_IsArray(requests) || cJSON_GetArraySize(input) != 3) {
         return fail(reader, "the batch is not as docs/policy-input.md has it");

@@ -27,13 +27,6 @@ static void write_u16(struct dk_writer *out, size_t value) {
     dk_writer_bytes(out, (struct dk_bytes){bytes, sizeof(bytes)});
 }
 
-static void write_u32(struct dk_writer *out, size_t value) {
-    uint8_t bytes[4];
-    out->failed |= value > UINT32_MAX;
-    dk_write_u32(bytes, (uint32_t)value);
-    dk_writer_bytes(out, (struct dk_bytes){bytes, sizeof(bytes)});
-}
-
 static void write_i64(struct dk_writer *out, int64_t value) {
     uint8_t bytes[8];
     dk_write_u64(bytes, (uint64_t)value);
@@ -123,22 +116,10 @@ static void write_certificate(const cJSON *certificate, struct dk_writer *out) {
 
 /* ---- the context ------------------------------------------------------------------------- */
 
-void dk_context_write_header(struct dk_writer *out) {
-    write_i64(out, 0);
-}
-
-void dk_context_write_field(enum dk_field field, struct dk_bytes value, struct dk_writer *out) {
-    write_u8(out, (size_t)field);
-    write_u8(out, 0);
-    write_u16(out, 0);
-    write_u32(out, value.len);
-    dk_writer_bytes(out, value);
-}
-
 /* A field that is JSON text, if it is there. */
 static void write_text_field(enum dk_field field, const char *text, struct dk_writer *out) {
     if (text != NULL) {
-        dk_context_write_field(field, dk_bytes_of(text), out);
+        dk_record_field(out, field, dk_bytes_of(text));
     }
 }
 
@@ -153,18 +134,17 @@ static void write_facts_field(enum dk_field field, const cJSON *json, write_fact
     dk_writer_init(&facts, DK_SUBJECT_MAX);
     write(json, &facts);
     out->failed |= facts.failed;
-    dk_context_write_field(field, dk_writer_view(&facts), out);
+    dk_record_field(out, field, dk_writer_view(&facts));
     dk_writer_clean_up(&facts);
 }
 
-static void write_context(const cJSON *input, struct dk_writer *out) {
-    const cJSON *principal = member(input, "principal");
-    const cJSON *client = member(input, "client");
+static void write_context(const cJSON *cluster, const cJSON *principal, const cJSON *client,
+                          struct dk_writer *out) {
     const cJSON *certificate = member(principal, "certificate");
     const cJSON *forwarded = member(client, "forwarded");
-    dk_context_write_header(out);
+    dk_record_begin_context(out);
     write_facts_field(DK_FIELD_LOCAL_CERTIFICATE, certificate, write_certificate, out);
-    write_text_field(DK_FIELD_CLUSTER_ID, text_of(member(input, "cluster"), "id"), out);
+    write_text_field(DK_FIELD_CLUSTER_ID, text_of(cluster, "id"), out);
     write_text_field(DK_FIELD_PRINCIPAL_TYPE, text_of(principal, "type"), out);
     write_text_field(DK_FIELD_PRINCIPAL_NAME, text_of(principal, "name"), out);
     write_facts_field(DK_FIELD_SUBJECT, member(principal, "subject"), write_subject, out);
@@ -172,7 +152,7 @@ static void write_context(const cJSON *input, struct dk_writer *out) {
     write_text_field(DK_FIELD_LISTENER, text_of(client, "listener"), out);
     if (forwarded != NULL) {
         uint8_t flag = cJSON_IsTrue(forwarded) ? 1 : 0;
-        dk_context_write_field(DK_FIELD_FORWARDED, (struct dk_bytes){&flag, 1}, out);
+        dk_record_field(out, DK_FIELD_FORWARDED, (struct dk_bytes){&flag, 1});
     }
     write_text_field(DK_FIELD_PROTOCOL, text_of(client, "protocol"), out);
     write_text_field(DK_FIELD_ADDRESS, text_of(client, "address"), out);
@@ -180,11 +160,43 @@ static void write_context(const cJSON *input, struct dk_writer *out) {
     write_text_field(DK_FIELD_API, text_of(client, "api"), out);
 }
 
+/* Whether a record's JSON is what it was made of. */
+static bool says(struct dk_bytes record, const cJSON *cluster, const cJSON *principal,
+                 const cJSON *client) {
+    struct dk_context context;
+    struct dk_writer text;
+    if (dk_context_parse(record, &context) != DK_OK) {
+        return false;
+    }
+    dk_writer_init(&text, (size_t)16 * DK_CONTEXT_MAX);
+    dk_question_write_head(context.fields[DK_FIELD_CLUSTER_ID], &text);
+    dk_writer_text(&text, ",");
+    dk_context_write_json(&context, &text);
+    dk_writer_text(&text, "}}");
+    cJSON *again = text.failed ? NULL : cJSON_ParseWithLength((const char *)text.ptr, text.len);
+    const cJSON *input = member(again, "input");
+    bool same = input != NULL && cJSON_Compare(member(input, "cluster"), cluster, true) &&
+                cJSON_Compare(member(input, "principal"), principal, true) &&
+                cJSON_Compare(member(input, "client"), client, true);
+    cJSON_Delete(again);
+    dk_writer_clean_up(&text);
+    return same;
+}
+
+bool dk_question_read_context(const cJSON *cluster, const cJSON *principal, const cJSON *client,
+                              struct dk_writer *out) {
+    size_t start = out->len;
+    write_context(cluster, principal, client, out);
+    return !out->failed &&
+           says((struct dk_bytes){out->ptr + start, out->len - start}, cluster, principal, client);
+}
+
 /* ---- the action -------------------------------------------------------------------------- */
 
 typedef const char *code_name(uint8_t code, struct dk_code_name *room);
 
-static bool find_code(const char *name, code_name *name_of, uint8_t *code) {
+static bool find_code(const cJSON *value, code_name *name_of, uint8_t *code) {
+    const char *name = cJSON_GetStringValue(value);
     for (unsigned i = 0; name != NULL && i <= UINT8_MAX; i++) {
         struct dk_code_name room;
         if (strcmp(name, name_of((uint8_t)i, &room)) == 0) {
@@ -195,23 +207,11 @@ static bool find_code(const char *name, code_name *name_of, uint8_t *code) {
     return false;
 }
 
-bool dk_action_write(const char *operation, const char *type, const char *pattern, const char *name,
-                     struct dk_writer *out) {
-    static const uint8_t zeros[8] = {0};
-    uint8_t codes[3];
-    struct dk_bytes bytes = dk_bytes_of(name);
-    if (!find_code(operation, dk_operation_name, &codes[0]) ||
-        !find_code(type, dk_resource_type_name, &codes[1]) ||
-        !find_code(pattern, dk_pattern_type_name, &codes[2])) {
-        return false;
-    }
-    dk_writer_bytes(out, (struct dk_bytes){zeros, 8});
-    dk_writer_bytes(out, (struct dk_bytes){codes, 3});
-    write_u8(out, name != NULL);
-    write_u32(out, bytes.len);
-    dk_writer_bytes(out, bytes);
-    dk_writer_bytes(out, (struct dk_bytes){zeros, (8 - bytes.len % 8) % 8});
-    return !out->failed;
+bool dk_question_read_codes(const cJSON *operation, const cJSON *type, const cJSON *pattern,
+                            struct dk_action_codes *out) {
+    return find_code(operation, dk_operation_name, &out->operation) &&
+           find_code(type, dk_resource_type_name, &out->type) &&
+           find_code(pattern, dk_pattern_type_name, &out->pattern);
 }
 
 /* ---- the whole question ------------------------------------------------------------------ */
@@ -227,10 +227,15 @@ static bool is_poll(const cJSON *input) {
 static bool write_records(const cJSON *input, struct dk_writer *context, struct dk_writer *action) {
     const cJSON *asked = member(input, "action");
     const cJSON *resource = member(asked, "resource");
-    write_context(input, context);
-    return dk_action_write(text_of(asked, "operation"), text_of(resource, "type"),
-                           text_of(resource, "pattern"), text_of(resource, "name"), action) &&
-           !context->failed;
+    struct dk_action_codes codes;
+    if (!dk_question_read_codes(member(asked, "operation"), member(resource, "type"),
+                                member(resource, "pattern"), &codes)) {
+        return false;
+    }
+    write_context(member(input, "cluster"), member(input, "principal"), member(input, "client"),
+                  context);
+    dk_record_action(action, codes, dk_bytes_of(text_of(resource, "name")));
+    return !context->failed && !action->failed;
 }
 
 /* Whether the records say what `input` says, no less and no more. */

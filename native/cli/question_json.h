@@ -6,7 +6,7 @@
 #ifndef DOORKEEPER_CLI_QUESTION_JSON_H
 #define DOORKEEPER_CLI_QUESTION_JSON_H
 
-#include "doorkeeper/question.h"
+#include "record_writer.h"
 
 #include <cjson/cJSON.h>
 
@@ -24,12 +24,14 @@ enum dk_question_form {
 enum dk_question_form dk_question_read_single(const cJSON *input, struct dk_writer *context,
                                               struct dk_writer *action);
 
-/** The record of one action from the names of its codes, as "READ", "TOPIC", "LITERAL". `name`
- * NULL: any resource. False for a name that is none. */
-bool dk_action_write(const char *operation, const char *type, const char *pattern, const char *name,
-                     struct dk_writer *out);
-/** Adds a field to a context record, which begins with dk_context_write_header; ascending tags. */
-void dk_context_write_header(struct dk_writer *out);
-void dk_context_write_field(enum dk_field field, struct dk_bytes value, struct dk_writer *out);
+/* The same in parts, for the batch form. Any argument may be NULL or of any type. */
+
+/** Appends the context record that asks what the JSON says, no less and no more. False if there is
+ *  none, or no memory; then `out` holds a part. */
+bool dk_question_read_context(const cJSON *cluster, const cJSON *principal, const cJSON *client,
+                              struct dk_writer *out);
+/** Kafka's codes of names like "READ", "TOPIC", "LITERAL"; false if one is unknown. */
+bool dk_question_read_codes(const cJSON *operation, const cJSON *type, const cJSON *pattern,
+                            struct dk_action_codes *out);
 
 #endif

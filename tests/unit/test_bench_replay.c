@@ -147,9 +147,7 @@ static void test_inputs_and_batches(void **state) {
     dk_load_destroy(load);
 }
 
-#define NOT_THIS_CONTEXT                                                                           \
-    "line 1: cluster, principal or client are not as docs/policy-input.md has them"
-#define NOT_THIS_ACTION "line 1: the action is not as docs/policy-input.md has it"
+#define NOT_THIS "line 1: the question is not as docs/policy-input.md has it"
 #define NO_QUESTION                                                                                \
     "line 1: no question: expected an object with \"version\": 1, or with such a one as \"input\""
 
@@ -165,27 +163,28 @@ static const struct {
     {"{\"version\":2,\"requests\":[]}", NO_QUESTION},
     {LINE(ALICE, "a") "{\n", "line 2: not a JSON value in one line"},
     {LINE(ALICE, "a\\u0000b"), "line 1: not a JSON value in one line"},
-    {"{" CLUSTER "," ACTION("a") ",\"client\":{},\"principal\":{\"type\":\"User\"}}",
-     NOT_THIS_CONTEXT},
+    {"{" CLUSTER "," ACTION("a") ",\"client\":{},\"principal\":{\"type\":\"User\"}}", NOT_THIS},
     {"{" CLUSTER "," ACTION("a") ",\"client\":{\"user\":1},\"principal\":"
                                  "{\"type\":\"User\",\"name\":\"a\"}}",
-     NOT_THIS_CONTEXT},
+     NOT_THIS},
     {"{" CLUSTER "," ACTION("a") ",\"client\":{\"listener\":\"X\"},\"principal\":"
                                  "{\"type\":\"User\",\"name\":\"a\"}}",
-     NOT_THIS_CONTEXT},
+     NOT_THIS},
     {"{" CLUSTER "," ACTION("a") ",\"client\":{},\"principal\":{\"type\":\"User\",\"name\":7}}",
-     NOT_THIS_CONTEXT},
+     NOT_THIS},
     {"{" CLUSTER "," ACTION("a") ",\"client\":{},\"principal\":{\"type\":\"User\",\"name\":\"a\","
                                  "\"certificate\":{\"serial\":\"xy\"}}}",
-     NOT_THIS_CONTEXT},
-    {"{\"version\":1," ALICE "," ACTION("a") "}", NOT_THIS_CONTEXT},
+     NOT_THIS},
+    {"{\"version\":1," ALICE "," ACTION("a") "}", NOT_THIS},
     {"{" CLUSTER "," ALICE ",\"action\":{\"operation\":\"EAT\",\"resource\":{\"type\":\"TOPIC\","
      "\"name\":\"a\",\"pattern\":\"LITERAL\"}}}",
-     NOT_THIS_ACTION},
+     NOT_THIS},
     {"{" CLUSTER "," ALICE ",\"action\":{\"operation\":\"READ\",\"resource\":{\"type\":\"TOPIC\","
      "\"name\":7,\"pattern\":\"LITERAL\"}}}",
-     NOT_THIS_ACTION},
-    {"{" CLUSTER "," ALICE ",\"more\":1," ACTION("a") "}", NOT_THIS_ACTION},
+     NOT_THIS},
+    {"{" CLUSTER "," ALICE ",\"more\":1," ACTION("a") "}", NOT_THIS},
+    {"{" CLUSTER ",\"requests\":[{\"principal\":{},\"client\":{},\"asks\":[]}]}",
+     "line 1: cluster, principal or client are not as docs/policy-input.md has them"},
     {"{" CLUSTER ",\"requests\":[],\"more\":1}",
      "line 1: the batch is not as docs/policy-input.md has it"},
     {"{" CLUSTER ",\"requests\":[{" ALICE "}]}",
