@@ -6,7 +6,6 @@
 #include "bench_replay.h"
 #include "bench_report.h"
 #include "bench_run.h"
-#include "bench_settings.h"
 #include "doorkeeper/clock.h"
 #include "doorkeeper/file.h"
 
@@ -240,7 +239,8 @@ static enum bench_status run(struct session *session) {
         return complain(BENCH_FAILED, why.text);
     }
     const char *stub_url = session->stub != NULL ? dk_stub_opa_url(session->stub) : NULL;
-    if (dk_bench_settings_make(options, stub_url, &config, &why) != DK_OK) {
+    const struct dk_settings_source source = dk_bench_settings_source(options, stub_url);
+    if (dk_settings_make(&source, &config, &why) != DK_OK) {
         return complain(BENCH_USAGE, why.text);
     }
     if (make_load(options, config.question_fields, &session->load, &why) != DK_OK) {

@@ -414,3 +414,15 @@ void dk_bench_options_write_help(struct dk_writer *out) {
     }
     dk_writer_text(out, help_end);
 }
+
+struct dk_settings_source dk_bench_settings_source(const struct dk_bench_options *options,
+                                                   const char *stub_url) {
+    return (struct dk_settings_source){
+        .url = stub_url != NULL ? stub_url : options->opa,
+        .is_stub = stub_url != NULL,
+        .sets = options->sets,
+        .set_count = options->set_count,
+        .config = options->config,
+        .threads = options->threads,
+    };
+}

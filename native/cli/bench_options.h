@@ -7,7 +7,7 @@
 #ifndef DOORKEEPER_CLI_BENCH_OPTIONS_H
 #define DOORKEEPER_CLI_BENCH_OPTIONS_H
 
-#include "doorkeeper/error.h"
+#include "core_settings.h"
 #include "workload.h"
 
 #define DK_BENCH_SETS_MAX 64u
@@ -46,5 +46,9 @@ DK_WARN_UNUSED enum dk_error dk_bench_options_parse(int argc, char **argv,
                                                     struct dk_error_text *why);
 /** What --help prints. */
 void dk_bench_options_write_help(struct dk_writer *out);
+
+/** `stub_url`: the stub's, which counts before every other URL; NULL without a stub. */
+struct dk_settings_source dk_bench_settings_source(const struct dk_bench_options *options,
+                                                   const char *stub_url);
 
 #endif

@@ -142,7 +142,7 @@ static void write_context(const cJSON *cluster, const cJSON *principal, const cJ
                           struct dk_writer *out) {
     const cJSON *certificate = member(principal, "certificate");
     const cJSON *forwarded = member(client, "forwarded");
-    dk_record_begin_context(out);
+    dk_record_begin_context(out, 0);
     write_facts_field(DK_FIELD_LOCAL_CERTIFICATE, certificate, write_certificate, out);
     write_text_field(DK_FIELD_CLUSTER_ID, text_of(cluster, "id"), out);
     write_text_field(DK_FIELD_PRINCIPAL_TYPE, text_of(principal, "type"), out);

@@ -3,8 +3,10 @@
 
 static const uint8_t zeros[8];
 
-void dk_record_begin_context(struct dk_writer *out) {
-    dk_writer_bytes(out, (struct dk_bytes){zeros, sizeof(zeros)});
+void dk_record_begin_context(struct dk_writer *out, int64_t not_after_s) {
+    uint8_t bytes[8];
+    dk_write_u64(bytes, (uint64_t)not_after_s);
+    dk_writer_bytes(out, (struct dk_bytes){bytes, sizeof(bytes)});
 }
 
 void dk_record_field(struct dk_writer *out, enum dk_field field, struct dk_bytes value) {

@@ -13,8 +13,8 @@ enum dk_operation_code { DK_OPERATION_READ = 3, DK_OPERATION_WRITE = 4, DK_OPERA
 enum dk_type_code { DK_TYPE_TOPIC = 2, DK_TYPE_GROUP = 3 };
 enum dk_pattern_code { DK_PATTERN_LITERAL = 3 };
 
-/** Begins a context of a client without a certificate that could expire. */
-void dk_record_begin_context(struct dk_writer *out);
+/** `not_after_s`: the certificate's end, 0 for none. */
+void dk_record_begin_context(struct dk_writer *out, int64_t not_after_s);
 /** Fields must come in ascending order. */
 void dk_record_field(struct dk_writer *out, enum dk_field field, struct dk_bytes value);
 

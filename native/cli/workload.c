@@ -89,7 +89,7 @@ static void write_context(const struct workload *workload, struct dk_bytes princ
                           enum dk_call_kind kind, struct dk_writer *out) {
     static const uint8_t not_forwarded[1] = {0};
     const struct dk_workload_options *options = &workload->options;
-    dk_record_begin_context(out);
+    dk_record_begin_context(out, 0);
     dk_record_field(out, DK_FIELD_CLUSTER_ID, dk_bytes_of(options->cluster_id));
     dk_record_field(out, DK_FIELD_PRINCIPAL_TYPE, dk_bytes_of("User"));
     dk_record_field(out, DK_FIELD_PRINCIPAL_NAME, principal);

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The command line of `doorkeeper bench`, and the settings that come of it. */
 #include "bench_options.h"
-#include "bench_settings.h"
 
 #include "support/temp_dir.h"
 
@@ -157,7 +156,8 @@ static enum dk_error settings(const char *const *arguments, const char *stub_url
     assert_true(temp_dir_make(&dir));
     assert_true(temp_dir_write(&dir, "server.properties", dk_bytes_of(properties), path));
     options.config = path;
-    enum dk_error error = dk_bench_settings_make(&options, stub_url, out, why);
+    const struct dk_settings_source source = dk_bench_settings_source(&options, stub_url);
+    enum dk_error error = dk_settings_make(&source, out, why);
     temp_dir_remove(&dir);
     return error;
 }
@@ -218,7 +218,8 @@ static void test_a_missing_file_is_named(void **state) {
     struct dk_error_text why = {""};
     (void)state;
     assert_int_equal(parse(arguments, &options, &why), DK_OK);
-    assert_int_equal(dk_bench_settings_make(&options, NULL, &config, &why), DK_ERR_SYSTEM);
+    const struct dk_settings_source source = dk_bench_settings_source(&options, NULL);
+    assert_int_equal(dk_settings_make(&source, &config, &why), DK_ERR_SYSTEM);
     assert_string_equal(why.text, "/nowhere/server.properties: No such file or directory");
 }
 

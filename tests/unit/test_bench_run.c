@@ -3,7 +3,6 @@
  * what happened. No figure of time is judged. */
 #include "bench_core.h"
 #include "bench_run.h"
-#include "bench_settings.h"
 
 #include "doorkeeper/clock.h"
 
@@ -60,9 +59,9 @@ static void run(struct bench *bench) {
     struct dk_config config;
     struct dk_error_text why = {""};
     assert_int_equal(dk_stub_opa_start(&bench->stub_options, &bench->stub, &why), DK_OK);
-    assert_int_equal(
-        dk_bench_settings_make(&bench->options, dk_stub_opa_url(bench->stub), &config, &why),
-        DK_OK);
+    const struct dk_settings_source source =
+        dk_bench_settings_source(&bench->options, dk_stub_opa_url(bench->stub));
+    assert_int_equal(dk_settings_make(&source, &config, &why), DK_OK);
     assert_int_equal(dk_workload_new(&bench->workload, &bench->load), DK_OK);
     dk_console_init(&bench->console, true);
     assert_int_equal(dk_bench_core_start(&bench->core, &config, &bench->console, false, &why),

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "bench_settings.h"
+#include "core_settings.h"
 
 #include "doorkeeper/file.h"
 #include "properties.h"
@@ -33,12 +33,16 @@ static void add(struct list *list, const char *key, const char *value) {
     list->settings[list->count++] = (struct dk_setting){dk_bytes_of(key), dk_bytes_of(value)};
 }
 
-static enum dk_error add_sets(const struct dk_bench_options *options, struct list *list,
+static enum dk_error add_sets(const struct dk_settings_source *source, struct list *list,
                               struct dk_error_text *why) {
-    for (size_t i = 0; i < options->set_count; i++) {
-        const char *text = options->sets[i];
+    for (size_t i = 0; i < source->set_count; i++) {
+        const char *text = source->sets[i];
         const char *equals = strchr(text, '=');
-        struct dk_bytes key = {(const uint8_t *)text, (size_t)(equals - text)};
+        size_t len = equals == NULL ? 0 : (size_t)(equals - text);
+        struct dk_bytes key = {(const uint8_t *)text, len};
+        if (len == 0) {
+            return dk_fail(why, DK_ERR_CONFIG, "--set %.100s: expected key=value", text);
+        }
         if (strncmp(text, "doorkeeper.", 11) != 0 && !dk_config_is_setting(key)) {
             return dk_fail(why, DK_ERR_CONFIG,
                            "--set %.100s: expected a setting of docs/configuration.md", text);
@@ -92,18 +96,16 @@ static enum dk_error add_file(const struct properties *file, bool stub, struct l
     return DK_OK;
 }
 
-static enum dk_error make(const struct dk_bench_options *options, const char *stub_url,
-                          const struct properties *file, struct list *list, struct dk_config *out,
-                          struct dk_error_text *why) {
+static enum dk_error make(const struct dk_settings_source *source, const struct properties *file,
+                          struct list *list, struct dk_config *out, struct dk_error_text *why) {
     char threads[24];
-    const char *url = stub_url != NULL ? stub_url : options->opa;
-    (void)snprintf(threads, sizeof(threads), "%llu", (unsigned long long)options->threads);
-    if (url != NULL) {
-        add(list, url_key, url);
+    (void)snprintf(threads, sizeof(threads), "%llu", (unsigned long long)source->threads);
+    if (source->url != NULL) {
+        add(list, url_key, source->url);
     }
-    enum dk_error error = add_sets(options, list, why);
+    enum dk_error error = add_sets(source, list, why);
     if (error == DK_OK) {
-        error = add_file(file, stub_url != NULL, list, why);
+        error = add_file(file, source->is_stub, list, why);
     }
     if (error == DK_OK && !has(list, dk_bytes_of(threads_key))) {
         add(list, threads_key, threads);
@@ -128,18 +130,18 @@ static enum dk_error read_file(const char *path, struct properties *out,
     return error;
 }
 
-enum dk_error dk_bench_settings_make(const struct dk_bench_options *options, const char *stub_url,
-                                     struct dk_config *out, struct dk_error_text *why) {
+enum dk_error dk_settings_make(const struct dk_settings_source *source, struct dk_config *out,
+                               struct dk_error_text *why) {
     struct properties file;
     memset(out, 0, sizeof(*out));
-    enum dk_error error = read_file(options->config, &file, why);
+    enum dk_error error = read_file(source->config, &file, why);
     if (error != DK_OK) {
         return error;
     }
     struct list list = {
-        .settings = calloc(OWN_MAX + options->set_count + file.count, sizeof(*list.settings))};
+        .settings = calloc(OWN_MAX + source->set_count + file.count, sizeof(*list.settings))};
     error = list.settings == NULL ? dk_fail(why, DK_ERR_MEMORY, "%s", dk_strerror(DK_ERR_MEMORY))
-                                  : make(options, stub_url, &file, &list, out, why);
+                                  : make(source, &file, &list, out, why);
     free(list.settings);
     properties_clean_up(&file);
     return error;
