@@ -210,8 +210,9 @@ static bool take_ask(struct reader *reader, const cJSON *ask) {
     static const char wrong[] = "an ask is not as docs/policy-input.md has it";
     const cJSON *names = member(ask, "names");
     struct dk_action_codes codes;
-    if (!dk_question_read_codes(member(ask, "operation"), member(ask, "type"),
-                                member(ask, "pattern"), &codes) ||
+    if (!dk_question_codes(cJSON_GetStringValue(member(ask, "operation")),
+                           cJSON_GetStringValue(member(ask, "type")),
+                           cJSON_GetStringValue(member(ask, "pattern")), &codes) ||
         cJSON_GetArraySize(ask) != (names == NULL ? 3 : 4) ||
         (names != NULL && !cJSON_IsArray(names))) {
         return fail(reader, wrong);

@@ -9,6 +9,7 @@
 #include "doorkeeper/config.h"
 #include "doorkeeper/deny_list.h"
 #include "doorkeeper/file.h"
+#include "explain.h"
 #include "properties.h"
 #include "replay.h"
 
@@ -25,6 +26,7 @@ static const char usage_text[] =
     "       doorkeeper check-config FILE     check a server.properties and the files it names\n"
     "       doorkeeper bench [OPTIONS]       measure what a decision costs; see bench --help\n"
     "       doorkeeper replay LOG... --policy X    which decisions another policy would change\n"
+    "       doorkeeper explain --help        why somebody is allowed, or denied, something\n"
     "\n"
     "Exit status: 0 all is well, 1 something is wrong, 2 wrong usage.\n";
 
@@ -155,6 +157,9 @@ int main(int argc, char **argv) {
     }
     if (strcmp(command, "bench") == 0) {
         return dk_bench_main(argc - 1, argv + 1);
+    }
+    if (strcmp(command, "explain") == 0) {
+        return dk_explain_main(argc - 1, argv + 1);
     }
     if (strcmp(command, "replay") == 0) {
         return dk_replay_main(argc - 1, argv + 1);

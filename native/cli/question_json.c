@@ -195,8 +195,7 @@ bool dk_question_read_context(const cJSON *cluster, const cJSON *principal, cons
 
 typedef const char *code_name(uint8_t code, struct dk_code_name *room);
 
-static bool find_code(const cJSON *value, code_name *name_of, uint8_t *code) {
-    const char *name = cJSON_GetStringValue(value);
+static bool find_code(const char *name, code_name *name_of, uint8_t *code) {
     for (unsigned i = 0; name != NULL && i <= UINT8_MAX; i++) {
         struct dk_code_name room;
         if (strcmp(name, name_of((uint8_t)i, &room)) == 0) {
@@ -207,8 +206,8 @@ static bool find_code(const cJSON *value, code_name *name_of, uint8_t *code) {
     return false;
 }
 
-bool dk_question_read_codes(const cJSON *operation, const cJSON *type, const cJSON *pattern,
-                            struct dk_action_codes *out) {
+bool dk_question_codes(const char *operation, const char *type, const char *pattern,
+                       struct dk_action_codes *out) {
     return find_code(operation, dk_operation_name, &out->operation) &&
            find_code(type, dk_resource_type_name, &out->type) &&
            find_code(pattern, dk_pattern_type_name, &out->pattern);
@@ -228,8 +227,8 @@ static bool write_records(const cJSON *input, struct dk_writer *context, struct 
     const cJSON *asked = member(input, "action");
     const cJSON *resource = member(asked, "resource");
     struct dk_action_codes codes;
-    if (!dk_question_read_codes(member(asked, "operation"), member(resource, "type"),
-                                member(resource, "pattern"), &codes)) {
+    if (!dk_question_codes(text_of(asked, "operation"), text_of(resource, "type"),
+                           text_of(resource, "pattern"), &codes)) {
         return false;
     }
     write_context(member(input, "cluster"), member(input, "principal"), member(input, "client"),

@@ -30,8 +30,8 @@ enum dk_question_form dk_question_read_single(const cJSON *input, struct dk_writ
  *  none, or no memory; then `out` holds a part. */
 bool dk_question_read_context(const cJSON *cluster, const cJSON *principal, const cJSON *client,
                               struct dk_writer *out);
-/** Kafka's codes of names like "READ", "TOPIC", "LITERAL"; false if one is unknown. */
-bool dk_question_read_codes(const cJSON *operation, const cJSON *type, const cJSON *pattern,
-                            struct dk_action_codes *out);
+/** Kafka's codes of names like "READ", "TOPIC", "LITERAL"; false if one is unknown, or NULL. */
+bool dk_question_codes(const char *operation, const char *type, const char *pattern,
+                       struct dk_action_codes *out);
 
 #endif

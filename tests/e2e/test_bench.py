@@ -6,11 +6,10 @@ import subprocess
 
 import pytest
 
-from harness import REPOSITORY
+from harness import COMMAND
 from harness.opa import Opa
 from harness.processes import wait_until
 
-COMMAND = REPOSITORY / "dist" / "doorkeeper"
 # So few that a moment is enough to ask for everything, and no deadline in the way.
 LOAD = ["--principals", "3", "--topics", "10", "--groups", "2"]
 MOMENT = ["--threads", "2", "--warmup", "0.2", "--duration", "2", "--rate", "200",

@@ -11,13 +11,12 @@ import xml.etree.ElementTree as ElementTree
 
 import pytest
 
-from harness import REPOSITORY
+from harness import COMMAND, REPOSITORY
 from harness.clients import Client
 from harness.opa import Opa, bundle
 from harness.processes import Process, wait_until
 
-COMMAND = os.environ.get("DOORKEEPER_COMMAND", REPOSITORY / "build" / "release" / "doorkeeper")
-OPA = os.environ.get("OPA", REPOSITORY / ".dev" / "bin" / "opa")
+OPA = REPOSITORY / ".dev" / "bin" / "opa"
 GRANTS = {
     "topics": {"orders": {"read": ["alice", "bob"], "write": ["alice"]}, "closed": {}},
     "cluster": {"kafka-cluster": {}},

@@ -4,3 +4,5 @@
 from pathlib import Path
 
 REPOSITORY = Path(__file__).resolve().parents[3]
+# `./dev package` writes it.
+COMMAND = REPOSITORY / "dist" / "doorkeeper"
