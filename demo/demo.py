@@ -15,6 +15,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests" / "e2e"))
 
 import outage  # noqa: E402
+import replay  # noqa: E402
 from harness.clients import Client, tls_refusal  # noqa: E402
 from harness.faults import FaultProxy  # noqa: E402
 from harness.jmx import counters  # noqa: E402
@@ -167,6 +168,13 @@ def tell_of_outages(cluster, opa, proxy, pki):
     return story.surprises
 
 
+def tell_of_a_replay(cluster, directory, pki):
+    print(f"Kafka {VERSION} at {cluster.bootstrap}, which records its decisions")
+    story = Walk(cluster)
+    replay.Replay(story, cluster, directory, pki).walk()
+    return story.surprises
+
+
 def run(arguments):
     with ExitStack() as ending:
         directory = Path(ending.enter_context(tempfile.TemporaryDirectory(prefix="doorkeeper-")))
@@ -175,16 +183,21 @@ def run(arguments):
         opa = Opa(directory / "opa")
         ending.callback(opa.close)
         opa.start()
-        opa.publish("demo-1", outage.GRANTS if arguments.outage else GRANTS)
+        grants = {"outage": outage.GRANTS, "replay": replay.GRANTS}.get(arguments.story, GRANTS)
+        opa.publish("demo-1", grants)
         print(f"OPA at {opa.url}, policy revision demo-1")
         proxy = FaultProxy(opa)
         ending.callback(proxy.stop)
-        url, extra = (proxy.url, outage.SETTINGS) if arguments.outage else (opa.url, {})
-        cluster = Cluster(directory / "kafka", pki, url, Settings(extra=extra))
+        url = proxy.url if arguments.story == "outage" else opa.url
+        extra = {"outage": outage.SETTINGS, "replay": replay.settings(directory)}
+        settings = Settings(extra=extra.get(arguments.story, {}))
+        cluster = Cluster(directory / "kafka", pki, url, settings)
         ending.callback(cluster.stop)
         cluster.start()
-        if arguments.outage:
+        if arguments.story == "outage":
             surprises = tell_of_outages(cluster, opa, proxy, pki)
+        elif arguments.story == "replay":
+            surprises = tell_of_a_replay(cluster, directory, pki)
         else:
             surprises = tell(cluster, opa, pki)
         if arguments.keep:
@@ -196,9 +209,12 @@ def run(arguments):
 def main():
     parser = argparse.ArgumentParser(prog="./dev demo", description=__doc__)
     parser.add_argument("--keep", action="store_true", help="leave broker and OPA running")
-    parser.add_argument(
-        "--outage", action="store_true", help="kill, hang and corrupt OPA under clients that work"
-    )
+    story = parser.add_mutually_exclusive_group()
+    for name, text in (
+        ("outage", "kill, hang and corrupt OPA under clients that work"),
+        ("replay", "record decisions, and see what another policy would have decided"),
+    ):
+        story.add_argument(f"--{name}", action="store_const", const=name, dest="story", help=text)
     arguments = parser.parse_args()
     sys.stdout.reconfigure(line_buffering=True)  # piped, too, one sees where it is
     for ending in (signal.SIGTERM, signal.SIGHUP):

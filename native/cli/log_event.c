@@ -173,14 +173,16 @@ static void note_masked(struct dk_bytes list, struct dk_log_event *event) {
         bool plain = dk_json_plain_string(element, &pointer);
         bool input = plain && pointer.len >= 6 && memcmp(pointer.ptr, "/input", 6) == 0;
         bool result = plain && pointer.len >= 7 && memcmp(pointer.ptr, "/result", 7) == 0;
-        bool cache = plain && pointer.len >= 4 && memcmp(pointer.ptr, "/nd_", 4) == 0;
-        event->input_masked |= !result && !cache;
-        event->result_masked |= !input && !cache;
+        /* The empty pointer is the whole event. */
+        bool elsewhere = plain && pointer.len > 0 && !input && !result;
+        event->input_masked |= !result && !elsewhere;
+        event->result_masked |= !input && !elsewhere;
     }
 }
 
 enum member {
     MEMBER_COUNT,
+    MEMBER_DOORKEEPER,
     MEMBER_ERASED,
     MEMBER_ERROR,
     MEMBER_INPUT,
@@ -200,8 +202,9 @@ static enum member member_of(struct dk_bytes name) {
         const char *text;
         size_t len;
     } names[MEMBERS] = {
-        NAME("count"), NAME("erased"),           NAME("error"), NAME("input"),  NAME("masked"),
-        NAME("msg"),   NAME("nd_builtin_cache"), NAME("path"),  NAME("result"), NAME("timestamp")};
+        NAME("count"), NAME("doorkeeper"), NAME("erased"),   NAME("error"),
+        NAME("input"), NAME("masked"),     NAME("msg"),      NAME("nd_builtin_cache"),
+        NAME("path"),  NAME("result"),     NAME("timestamp")};
     for (int i = 0; i < MEMBERS; i++) {
         if (name.len == names[i].len && memcmp(name.ptr, names[i].text, name.len) == 0) {
             return (enum member)i;
@@ -282,6 +285,18 @@ static bool is_about_a_rule(const struct dk_bytes *members) {
     return !other && members[MEMBER_PATH].ptr != NULL && members[MEMBER_PATH].len > 2;
 }
 
+/* Of Doorkeeper's own log, docs/audit.md. */
+static bool is_of_a_local_rule(struct dk_bytes doorkeeper) {
+    struct dk_json_walk walk = dk_json_walk(doorkeeper);
+    struct dk_bytes name, value;
+    while (dk_json_next_member(&walk, &name, &value)) {
+        if (dk_json_is(name, "source")) {
+            return dk_json_is(value, "\"rule\"");
+        }
+    }
+    return false;
+}
+
 enum dk_log_event_kind dk_log_event_parse(struct dk_bytes text, struct dk_log_event *out,
                                           struct dk_error_text *why) {
     struct dk_bytes members[MEMBERS] = {{NULL, 0}};
@@ -297,6 +312,9 @@ enum dk_log_event_kind dk_log_event_parse(struct dk_bytes text, struct dk_log_ev
     kind = read_path(members[MEMBER_PATH], out, why);
     if (kind == DK_EVENT_DECISION) {
         kind = read_rest(members, out, why);
+    }
+    if (kind == DK_EVENT_DECISION && is_of_a_local_rule(members[MEMBER_DOORKEEPER])) {
+        return DK_EVENT_LOCAL;
     }
     /* Erasing the whole input leaves nothing to group by, but it was a decision. */
     if (kind == DK_EVENT_DECISION && out->input.ptr == NULL && !out->input_masked) {

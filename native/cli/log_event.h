@@ -23,6 +23,7 @@ struct dk_log_event {
 
 enum dk_log_event_kind {
     DK_EVENT_DECISION,
+    DK_EVENT_LOCAL,     /**< decided by a local rule of Doorkeeper's: no policy had a say */
     DK_EVENT_OTHER,     /**< JSON, but no decision of a rule about an input: passed over */
     DK_EVENT_MALFORMED, /**< `why` says what is wrong */
 };

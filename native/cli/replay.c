@@ -144,6 +144,9 @@ static bool add_event(struct run *run, const char *log, uint64_t line, struct dk
     struct dk_log_event event;
     struct dk_error_text why = {""};
     switch (dk_log_event_parse(text, &event, &why)) {
+    case DK_EVENT_LOCAL:
+        run->about.local += event.count;
+        return true;
     case DK_EVENT_OTHER:
         run->about.other++;
         return true;

@@ -201,6 +201,7 @@ static void put_left_out(const struct dk_replay_about *about, struct dk_writer *
     } parts[] = {
         {about->bad, "lines that could not be read"},
         {about->other, "lines that are no decisions"},
+        {about->local, "decisions of Doorkeeper's local rules"},
         {about->outside, "events outside of --since and --until"},
         {tally->polls, "polls"},
         {tally->filtered, "decisions that the filters or the sample leave out"},
@@ -330,13 +331,15 @@ static void put_json_log(const struct dk_replay_about *about, struct dk_writer *
     struct dk_timestamp_text first, last;
     put(out,
         ",\n\"log\":{\"events\":%llu,\"decisions\":%llu,\"first\":\"%s\",\"last\":\"%s\","
-        "\"unreadable\":%llu,\"other\":%llu,\"outside\":%llu,\"polls\":%llu,\"filtered\":%llu,"
+        "\"unreadable\":%llu,\"other\":%llu,\"local\":%llu,\"outside\":%llu,\"polls\":%llu,"
+        "\"filtered\":%llu,"
         "\"sample\":%llu}",
         (unsigned long long)tally->events, (unsigned long long)tally->decisions,
         dk_timestamp_write(tally->first_ns, &first), dk_timestamp_write(tally->last_ns, &last),
         (unsigned long long)about->bad, (unsigned long long)about->other,
-        (unsigned long long)about->outside, (unsigned long long)tally->polls,
-        (unsigned long long)tally->filtered, (unsigned long long)about->sample);
+        (unsigned long long)about->local, (unsigned long long)about->outside,
+        (unsigned long long)tally->polls, (unsigned long long)tally->filtered,
+        (unsigned long long)about->sample);
 }
 
 static void write_json(const struct dk_replay_report *report, const struct dk_replay_about *about,

@@ -20,6 +20,7 @@ struct dk_replay_about {
     const struct dk_replay_table *table;
     uint64_t bad;     /**< lines that could not be read */
     uint64_t other;   /**< lines that are no decisions */
+    uint64_t local;   /**< decisions of local rules */
     uint64_t outside; /**< events outside of --since and --until */
     uint64_t sample;  /**< 1: all */
     unsigned fails;   /**< a bit for each class that makes the exit status 1 */

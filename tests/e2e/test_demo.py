@@ -110,3 +110,12 @@ def test_an_interrupted_run_leaves_nothing(start_demo):
     demo.wait_for("the broker is on its way", kafka_runs)
     assert demo.interrupt() == 130
     assert "everything" not in demo.output()
+
+
+def test_a_replay_says_who_would_lose_what(start_demo):
+    demo = start_demo("--replay")
+    assert demo.process.wait(START_SECONDS + END_SECONDS) == 0, demo.output()
+    table, comment = demo.output().split("### Policy replay: decisions change")
+    assert "unchanged" in table and "User:bob   READ" in table
+    assert "| <code>User:bob</code> | <code>READ</code> | <code>TOPIC:orders</code> |" in comment
+    assert "User:alice" not in comment.partition("newly-denied")[2]

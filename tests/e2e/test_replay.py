@@ -11,12 +11,11 @@ import xml.etree.ElementTree as ElementTree
 
 import pytest
 
-from harness import COMMAND, REPOSITORY
+from harness import COMMAND, OPA, REPOSITORY
 from harness.clients import Client
 from harness.opa import Opa, bundle
 from harness.processes import Process, wait_until
 
-OPA = REPOSITORY / ".dev" / "bin" / "opa"
 GRANTS = {
     "topics": {"orders": {"read": ["alice", "bob"], "write": ["alice"]}, "closed": {}},
     "cluster": {"kafka-cluster": {}},

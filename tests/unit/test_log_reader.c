@@ -243,8 +243,21 @@ static void test_what_cannot_be_reproduced_is_noted(void **state) {
     event = event_of("{\"path\":\"a\",\"input\":1," TIME
                      ",\"nd_builtin_cache\":{\"time.now_ns\":{\"[]\":1}}}");
     assert_true(event.nondeterministic);
+    event = event_of("{\"path\":\"a\",\"input\":1," TIME ",\"erased\":[\"/requested_by\"]}");
+    assert_false(event.input_masked || event.result_masked);
     event = event_of("{\"path\":\"a\"," TIME ",\"erased\":[\"/input\"]}");
     assert_true(event.input_masked && event.input.ptr == NULL);
+}
+
+/* A super user's, say: what a policy would have said nobody asked. */
+static void test_decisions_of_local_rules(void **state) {
+    (void)state;
+    static const char rule[] = "{\"path\":\"a\",\"input\":1," TIME
+                               ",\"doorkeeper\":{\"outcome\":\"ALLOW\",\"source\":\"rule\"}}";
+    struct dk_log_event event;
+    struct dk_error_text why;
+    assert_int_equal(dk_log_event_parse(dk_bytes_of(rule), &event, &why), DK_EVENT_LOCAL);
+    (void)event_of("{\"path\":\"a\",\"input\":1," TIME ",\"doorkeeper\":{\"source\":\"cache\"}}");
 }
 
 static void test_lines_that_are_no_decisions(void **state) {
@@ -392,6 +405,7 @@ int main(void) {
         cmocka_unit_test(test_a_gzip_bomb_takes_no_memory),
         cmocka_unit_test(test_an_event),
         cmocka_unit_test(test_what_cannot_be_reproduced_is_noted),
+        cmocka_unit_test(test_decisions_of_local_rules),
         cmocka_unit_test(test_lines_that_are_no_decisions),
         cmocka_unit_test(test_events_that_are_wrong),
         cmocka_unit_test(test_times),

@@ -13,7 +13,7 @@ import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
-from . import REPOSITORY
+from . import OPA, REPOSITORY
 from .pki import ORGANISATION
 from .processes import Process, free_ports, wait_until
 
@@ -98,7 +98,7 @@ class Opa:
         """Returns when OPA listens; its bundle may not be active yet."""
         config = self._directory / "opa.json"
         config.write_text(json.dumps(self._config()))
-        command = [os.environ.get("OPA", REPOSITORY / ".dev" / "bin" / "opa"), "run", "--server"]
+        command = [OPA, "run", "--server"]
         command += ["--config-file", config, "--log-level", "error", "--disable-telemetry"]
         command += self._arguments()
         self._process = Process(command, self._directory / "opa.log")
