@@ -33,7 +33,8 @@ struct replay {
     struct known_context **known;
     size_t known_count, known_room;
     struct dk_writer actions;
-    struct dk_writer ends; /* a size_t for each action: where it ends in its call */
+    struct dk_writer end_bytes; /* while lines are read: what becomes `ends` */
+    size_t *ends;               /* for each action: where it ends in its call */
     size_t end_count;
     struct recorded_call *calls;
     size_t call_count, call_room;
@@ -72,7 +73,7 @@ static void make(const struct dk_load *load, uint64_t number, struct dk_call_mak
     const struct recorded_call *call = &replay->calls[number % replay->call_count];
     (void)maker;
     out->context = call->context;
-    out->ends = (const size_t *)(const void *)replay->ends.ptr + call->first_end;
+    out->ends = replay->ends + call->first_end;
     out->count = call->count;
     out->request = (struct dk_bytes){replay->actions.ptr + call->start, out->ends[call->count - 1]};
 }
@@ -94,7 +95,8 @@ static void destroy(struct dk_load *load) {
     }
     free((void *)replay->known);
     dk_writer_clean_up(&replay->actions);
-    dk_writer_clean_up(&replay->ends);
+    dk_writer_clean_up(&replay->end_bytes);
+    free(replay->ends);
     free(replay->calls);
     free(replay->load.contexts);
     free(replay);
@@ -124,7 +126,7 @@ static void add_action(struct replay *replay, struct dk_bytes record) {
     struct recorded_call *call = &replay->calls[replay->call_count - 1];
     dk_writer_bytes(&replay->actions, record);
     size_t end = replay->actions.len - call->start;
-    dk_writer_bytes(&replay->ends, (struct dk_bytes){(const uint8_t *)&end, sizeof(end)});
+    dk_writer_bytes(&replay->end_bytes, (struct dk_bytes){(const uint8_t *)&end, sizeof(end)});
     replay->end_count++;
     call->count++;
 }
@@ -175,6 +177,17 @@ static bool list_contexts(struct replay *replay) {
         replay->load.contexts[i] = replay->known[i]->record;
     }
     replay->load.context_count = replay->known_count;
+    return true;
+}
+
+static bool list_ends(struct replay *replay) {
+    replay->ends = calloc(replay->end_count + 1, sizeof(*replay->ends));
+    if (replay->ends == NULL || replay->end_bytes.failed) {
+        return false;
+    }
+    if (replay->end_count > 0) {
+        memcpy(replay->ends, replay->end_bytes.ptr, replay->end_bytes.len);
+    }
     return true;
 }
 
@@ -361,7 +374,7 @@ static enum dk_error take_lines(struct reader *reader, struct dk_bytes text,
 /* ---- beginning ---------------------------------------------------------------------------- */
 
 static enum dk_error finish(struct replay *replay, struct dk_error_text *why) {
-    if (replay->no_memory || replay->actions.failed || replay->ends.failed ||
+    if (replay->no_memory || replay->actions.failed || !list_ends(replay) ||
         !list_contexts(replay)) {
         return dk_fail(why, DK_ERR_MEMORY, "%s", dk_strerror(DK_ERR_MEMORY));
     }
@@ -383,7 +396,7 @@ enum dk_error dk_bench_replay_new(struct dk_bytes text, size_t actions, struct d
     }
     replay->load.kind = &replay_kind;
     dk_writer_init(&replay->actions, ACTIONS_MAX);
-    dk_writer_init(&replay->ends, ACTIONS_MAX);
+    dk_writer_init(&replay->end_bytes, ACTIONS_MAX);
     struct reader reader = {.replay = replay, .actions_max = actions};
     enum dk_error error = take_lines(&reader, text, why);
     if (error == DK_OK) {
