@@ -1,14 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "core_settings.h"
 
-#include "doorkeeper/file.h"
 #include "properties.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#define PROPERTIES_MAX (1024u * 1024u)
 #define OWN_MAX 2u /* the URL and num.io.threads */
 
 static const char *const url_key = "doorkeeper.opa.url";
@@ -52,15 +50,6 @@ static enum dk_error add_sets(const struct dk_settings_source *source, struct li
     return DK_OK;
 }
 
-static bool is_filled_in_later(struct dk_bytes value) {
-    for (size_t i = 0; i + 1 < value.len; i++) {
-        if (value.ptr[i] == '$' && value.ptr[i + 1] == '{') {
-            return true;
-        }
-    }
-    return false;
-}
-
 /* What only fits the OPA that the stub stands for. */
 static bool is_of_opa(struct dk_bytes key) {
     static const char *const keys[] = {
@@ -86,7 +75,7 @@ static enum dk_error add_file(const struct properties *file, bool stub, struct l
         if (has(&before, setting->key) || (stub && is_of_opa(setting->key))) {
             continue;
         }
-        if (dk_config_is_setting(setting->key) && is_filled_in_later(setting->value)) {
+        if (dk_config_is_setting(setting->key) && properties_is_variable(setting->value)) {
             return dk_fail(why, DK_ERR_CONFIG,
                            "%.*s is filled in by a config provider: give its value by --set",
                            (int)setting->key.len, (const char *)setting->key.ptr);
@@ -113,28 +102,12 @@ static enum dk_error make(const struct dk_settings_source *source, const struct 
     return error == DK_OK ? dk_config_parse(list->settings, list->count, out, why) : error;
 }
 
-static enum dk_error read_file(const char *path, struct properties *out,
-                               struct dk_error_text *why) {
-    struct dk_writer file;
-    memset(out, 0, sizeof(*out));
-    if (path == NULL) {
-        return DK_OK;
-    }
-    dk_writer_init(&file, PROPERTIES_MAX);
-    enum dk_error error = dk_file_read(path, &file, why);
-    if (error == DK_OK) {
-        error = properties_parse(dk_writer_view(&file), out);
-        dk_fail(why, error, "%.200s: %s", path, dk_strerror(error));
-    }
-    dk_writer_clean_up(&file);
-    return error;
-}
-
 enum dk_error dk_settings_make(const struct dk_settings_source *source, struct dk_config *out,
                                struct dk_error_text *why) {
-    struct properties file;
+    struct properties file = {NULL, 0, NULL};
     memset(out, 0, sizeof(*out));
-    enum dk_error error = read_file(source->config, &file, why);
+    enum dk_error error =
+        source->config == NULL ? DK_OK : properties_read(source->config, &file, why);
     if (error != DK_OK) {
         return error;
     }

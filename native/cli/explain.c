@@ -568,7 +568,6 @@ int dk_explain_main(int argc, char **argv) {
     dk_writer_init(&explained.action_record, DK_ACTION_HEADER + DK_NAME_MAX);
     if (explained.why.text[0] == '\0' &&
         dk_settings_make(&flags.settings, &explained.config, &explained.why) == DK_OK) {
-        explained.why.text[0] = '\0';
         status = explain(&explained);
         dk_http_destroy(explained.http);
         dk_config_clean_up(&explained.config);

@@ -8,7 +8,6 @@
 #include "bench.h"
 #include "doorkeeper/config.h"
 #include "doorkeeper/deny_list.h"
-#include "doorkeeper/file.h"
 #include "explain.h"
 #include "properties.h"
 #include "replay.h"
@@ -16,7 +15,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#define PROPERTIES_MAX (1024u * 1024u)
 #define REFERENCE_MAX (1024u * 1024u)
 
 enum exit_status { EXIT_FINE = 0, EXIT_WRONG = 1, EXIT_USAGE = 2 };
@@ -50,15 +48,6 @@ static void print_error(void *user, const char *text) {
     printf("error: %s\n", text);
 }
 
-static bool is_resolved_later(struct dk_bytes value) {
-    for (size_t i = 0; i + 1 < value.len; i++) {
-        if (value.ptr[i] == '$' && value.ptr[i + 1] == '{') {
-            return true;
-        }
-    }
-    return false;
-}
-
 /* Takes values out that a config provider of Kafka's fills in: nobody here knows them. True if no
  * setting of Doorkeeper's is among them. */
 static bool leave_out_variables(struct properties *properties) {
@@ -66,7 +55,7 @@ static bool leave_out_variables(struct properties *properties) {
     bool complete = true;
     for (size_t i = 0; i < properties->count; i++) {
         struct dk_setting setting = properties->list[i];
-        if (!is_resolved_later(setting.value)) {
+        if (!properties_is_variable(setting.value)) {
             properties->list[kept++] = setting;
         } else if (dk_config_is_setting(setting.key)) {
             complete = false;
@@ -124,23 +113,15 @@ static size_t check_settings(struct properties *properties) {
 }
 
 static enum exit_status check_config(const char *path) {
-    struct dk_writer file;
     struct dk_error_text why = {""};
     struct properties properties;
     size_t errors = 0;
-    dk_writer_init(&file, PROPERTIES_MAX);
-    enum dk_error error = dk_file_read(path, &file, &why);
-    if (error == DK_OK) {
-        error = properties_parse(dk_writer_view(&file), &properties);
-        dk_fail(&why, error, "%s: %s", path, dk_strerror(error));
-    }
-    if (error == DK_OK) {
+    if (properties_read(path, &properties, &why) == DK_OK) {
         errors = check_settings(&properties);
         properties_clean_up(&properties);
     } else {
         print_error(&errors, why.text);
     }
-    dk_writer_clean_up(&file);
     if (errors == 0) {
         printf("%s: no errors\n", path);
     }

@@ -1,8 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "properties.h"
 
+#include "doorkeeper/file.h"
+
 #include <stdlib.h>
 #include <string.h>
+
+#define PROPERTIES_MAX (1024u * 1024u)
 
 static bool is_space(uint8_t byte) {
     return byte == ' ' || byte == '\t' || byte == '\f';
@@ -216,6 +220,30 @@ enum dk_error properties_parse(struct dk_bytes file, struct properties *out) {
         properties_clean_up(out);
     }
     return error;
+}
+
+enum dk_error properties_read(const char *path, struct properties *out, struct dk_error_text *why) {
+    struct dk_writer file;
+    memset(out, 0, sizeof(*out));
+    dk_writer_init(&file, PROPERTIES_MAX);
+    enum dk_error error = dk_file_read(path, &file, why);
+    if (error == DK_OK) {
+        error = properties_parse(dk_writer_view(&file), out);
+        if (error != DK_OK) {
+            dk_fail(why, error, "%s: %s", path, dk_strerror(error));
+        }
+    }
+    dk_writer_clean_up(&file);
+    return error;
+}
+
+bool properties_is_variable(struct dk_bytes value) {
+    for (size_t i = 0; i + 1 < value.len; i++) {
+        if (value.ptr[i] == '$' && value.ptr[i + 1] == '{') {
+            return true;
+        }
+    }
+    return false;
 }
 
 void properties_clean_up(struct properties *properties) {

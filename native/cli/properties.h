@@ -17,6 +17,12 @@ struct properties {
 
 /** On failure `out` is cleaned up: DK_ERR_MEMORY, or DK_ERR_MALFORMED for an escape \uXXXX. */
 DK_WARN_UNUSED enum dk_error properties_parse(struct dk_bytes file, struct properties *out);
+/** The same for the file at `path`, which `why` names. */
+DK_WARN_UNUSED enum dk_error properties_read(const char *path, struct properties *out,
+                                             struct dk_error_text *why);
+/** Whether a config provider of Kafka's fills the value in, as in ${env:X}: nobody here knows it.
+ */
+bool properties_is_variable(struct dk_bytes value);
 void properties_clean_up(struct properties *properties);
 
 #endif
