@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "explain_flags.h"
 
+#include "flag_error.h"
+
 #include <getopt.h>
 #include <string.h>
 
@@ -45,13 +47,6 @@ static const struct option long_flags[] = {
     {NULL, 0, NULL, 0},
 };
 
-static enum dk_error wrong(struct dk_error_text *why, const char *flag, const char *value,
-                           const char *expected) {
-    char shown[120];
-    size_t len = dk_bytes_escape(dk_bytes_of(value), shown, sizeof(shown));
-    return dk_fail(why, DK_ERR_CONFIG, "%s %.*s: expected %s", flag, (int)len, shown, expected);
-}
-
 static const char **text_of(struct dk_explain_flags *flags, enum flag flag) {
     switch (flag) {
     case FLAG_PRINCIPAL:
@@ -87,18 +82,19 @@ static const char **text_of(struct dk_explain_flags *flags, enum flag flag) {
     }
 }
 
-static enum dk_error take(struct dk_explain_flags *flags, int flag, const char *value,
-                          struct dk_error_text *why) {
+/* `given`: the flag as it was written. */
+static enum dk_error take(struct dk_explain_flags *flags, int flag, const char *given,
+                          const char *value, struct dk_error_text *why) {
     switch (flag) {
     case '?':
     case ':':
-        return dk_fail(why, DK_ERR_CONFIG, "a flag is unknown or lacks its value");
+        return dk_flag_error(why, given, "", "a flag of doorkeeper explain --help");
     case FLAG_HELP:
         flags->help = true;
         return DK_OK;
     case FLAG_SET:
         if (flags->settings.set_count == DK_EXPLAIN_SETS_MAX) {
-            return wrong(why, "--set", value, "at most 64 of them");
+            return dk_flag_error(why, "--set", value, "at most 64 of them");
         }
         flags->sets[flags->settings.set_count++] = value;
         return DK_OK;
@@ -112,7 +108,7 @@ static enum dk_error check(const struct dk_explain_flags *flags, struct dk_error
     bool asks = flags->principal != NULL && flags->operation != NULL && flags->resource != NULL;
     if (flags->trace != NULL && strcmp(flags->trace, "notes") != 0 &&
         strcmp(flags->trace, "full") != 0) {
-        return wrong(why, "--trace", flags->trace, "notes or full");
+        return dk_flag_error(why, "--trace", flags->trace, "notes or full");
     }
     if (flags->from_log != NULL && (flags->principal != NULL || flags->resource != NULL)) {
         return dk_fail(
@@ -138,13 +134,10 @@ enum dk_error dk_explain_flags_parse(int argc, char **argv, struct dk_explain_fl
     enum dk_error error = DK_OK;
     int flag = getopt_long(argc, argv, "+:", long_flags, NULL);
     for (; flag != -1 && error == DK_OK; flag = getopt_long(argc, argv, "+:", long_flags, NULL)) {
-        error = take(out, flag, optarg, why);
-        if (error != DK_OK && (flag == '?' || flag == ':')) {
-            error = wrong(why, argv[optind - 1], "", "a flag of doorkeeper explain --help");
-        }
+        error = take(out, flag, argv[optind - 1], optarg, why);
     }
     if (error == DK_OK && optind < argc) {
-        error = wrong(why, argv[optind], "", "only flags");
+        error = dk_flag_error(why, argv[optind], "", "only flags");
     }
     return error != DK_OK || out->help ? error : check(out, why);
 }

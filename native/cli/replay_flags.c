@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "replay_flags.h"
 
+#include "flag_error.h"
 #include "log_reader.h"
 
 #include <stddef.h>
@@ -21,13 +22,6 @@ struct flag {
                          struct dk_error_text *why); /* NULL: a flag without a value */
     size_t offset;                                   /* of a text, or of a bool */
 };
-
-static enum dk_error wrong(struct dk_error_text *why, const char *name, const char *value,
-                           const char *expected) {
-    char escaped[120];
-    size_t len = dk_bytes_escape(dk_bytes_of(value), escaped, sizeof(escaped));
-    return dk_fail(why, DK_ERR_CONFIG, "%s %.*s: expected %s", name, (int)len, escaped, expected);
-}
 
 static bool parse_number(const char *value, uint64_t min, uint64_t max, uint64_t *out) {
     uint64_t number = 0;
@@ -53,21 +47,21 @@ static enum dk_error set_rule(struct dk_replay_flags *flags, const char *name, c
     flags->options.rule = value;
     return dk_rule_path_is_safe(dk_bytes_of(value))
                ? DK_OK
-               : wrong(why, name, value, "the path of a rule, as kafka/authz/batch");
+               : dk_flag_error(why, name, value, "the path of a rule, as kafka/authz/batch");
 }
 
 static enum dk_error set_sample(struct dk_replay_flags *flags, const char *name, const char *value,
                                 struct dk_error_text *why) {
     return parse_number(value, 1, 1000000000, &flags->options.sample)
                ? DK_OK
-               : wrong(why, name, value, "a whole number from 1 to 1000000000");
+               : dk_flag_error(why, name, value, "a whole number from 1 to 1000000000");
 }
 
 static enum dk_error set_max_event(struct dk_replay_flags *flags, const char *name,
                                    const char *value, struct dk_error_text *why) {
     uint64_t bytes = 0;
     if (!parse_number(value, EVENT_MIN, EVENT_MAX, &bytes)) {
-        return wrong(why, name, value, "a whole number of bytes from 1024 to 268435456");
+        return dk_flag_error(why, name, value, "a whole number of bytes from 1024 to 268435456");
     }
     flags->max_event = (size_t)bytes;
     return DK_OK;
@@ -77,7 +71,7 @@ static enum dk_error set_most(struct dk_replay_flags *flags, const char *name, c
                               struct dk_error_text *why) {
     uint64_t rows = 0;
     if (!parse_number(value, 1, 100000, &rows)) {
-        return wrong(why, name, value, "a whole number from 1 to 100000");
+        return dk_flag_error(why, name, value, "a whole number from 1 to 100000");
     }
     flags->most = (size_t)rows;
     return DK_OK;
@@ -87,7 +81,7 @@ static enum dk_error parse_time(const char *name, const char *value, int64_t *ou
                                 struct dk_error_text *why) {
     return dk_timestamp_parse(dk_bytes_of(value), out)
                ? DK_OK
-               : wrong(why, name, value, "a time as 2026-03-01T12:00:00Z");
+               : dk_flag_error(why, name, value, "a time as 2026-03-01T12:00:00Z");
 }
 
 static enum dk_error set_since(struct dk_replay_flags *flags, const char *name, const char *value,
@@ -119,9 +113,10 @@ static enum dk_error set_fail_on(struct dk_replay_flags *flags, const char *name
             class ++;
         }
         if (class == DK_REPLAY_CLASSES) {
-            return wrong(why, name, value,
-                         "none, or of newly-denied, newly-allowed, undefined, error, otherwise, "
-                         "not-reproducible some, separated by commas");
+            return dk_flag_error(
+                why, name, value,
+                "none, or of newly-denied, newly-allowed, undefined, error, otherwise, "
+                "not-reproducible some, separated by commas");
         }
         flags->fails |= 1u << class;
         if (rest[len] == '\0') {
@@ -140,8 +135,8 @@ static enum dk_error add_output(struct dk_replay_flags *flags, const char *name,
         format++;
     }
     if (format == DK_REPLAY_FORMATS || (value[len] == '=' && value[len + 1] == '\0')) {
-        return wrong(why, name, value,
-                     "table, json, junit or markdown, and for a file =PATH behind it");
+        return dk_flag_error(why, name, value,
+                             "table, json, junit or markdown, and for a file =PATH behind it");
     }
     if (flags->output_count == DK_REPLAY_OUTPUTS_MAX) {
         return dk_fail(why, DK_ERR_CONFIG, "%s: at most %u of them", name, DK_REPLAY_OUTPUTS_MAX);
@@ -160,7 +155,7 @@ static enum dk_error add_output(struct dk_replay_flags *flags, const char *name,
 static enum dk_error set_text(struct dk_replay_flags *flags, const char *name, const char *value,
                               struct dk_error_text *why) {
     (void)flags;
-    return value[0] != '\0' ? DK_OK : wrong(why, name, value, "a value that is not empty");
+    return value[0] != '\0' ? DK_OK : dk_flag_error(why, name, value, "a value that is not empty");
 }
 
 static const struct flag table[] = {
