@@ -3,8 +3,8 @@
 
 #include "json_scan.h"
 
-#include <stdio.h>
 #include <string.h>
+#include <time.h>
 
 #define NS_PER_S INT64_C(1000000000)
 #define RULE_PATH_MAX 512u
@@ -113,28 +113,13 @@ bool dk_timestamp_parse(struct dk_bytes text, int64_t *ns) {
     return true;
 }
 
-/* The inverse of days_since_1970. */
-static void civil_from_days(int64_t days, int64_t *year, int64_t *month, int64_t *day) {
-    days += 719468;
-    int64_t era = (days >= 0 ? days : days - 146096) / 146097;
-    int64_t day_of_era = days - era * 146097;
-    int64_t year_of_era =
-        (day_of_era - day_of_era / 1460 + day_of_era / 36524 - day_of_era / 146096) / 365;
-    int64_t day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    int64_t shifted_month = (5 * day_of_year + 2) / 153;
-    *day = day_of_year - (153 * shifted_month + 2) / 5 + 1;
-    *month = shifted_month < 10 ? shifted_month + 3 : shifted_month - 9;
-    *year = year_of_era + era * 400 + (*month <= 2);
-}
-
 const char *dk_timestamp_write(int64_t ns, struct dk_timestamp_text *room) {
-    int64_t year, month, day;
-    int64_t seconds = ns / NS_PER_S - (ns % NS_PER_S < 0);
-    int64_t days = seconds / 86400 - (seconds % 86400 < 0);
-    int64_t rest = seconds - days * 86400;
-    civil_from_days(days, &year, &month, &day);
-    snprintf(room->text, sizeof(room->text), "%04d-%02d-%02dT%02d:%02d:%02dZ", (int)year,
-             (int)month, (int)day, (int)(rest / 3600), (int)(rest / 60 % 60), (int)(rest % 60));
+    time_t seconds = (time_t)(ns / NS_PER_S - (ns % NS_PER_S < 0));
+    struct tm utc;
+    if (gmtime_r(&seconds, &utc) == NULL ||
+        strftime(room->text, sizeof(room->text), "%Y-%m-%dT%H:%M:%SZ", &utc) == 0) {
+        room->text[0] = '\0'; /* not for any 64-bit number of nanoseconds */
+    }
     return room->text;
 }
 
