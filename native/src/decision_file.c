@@ -2,6 +2,7 @@
 #include "decision_file.h"
 
 #include "doorkeeper/clock.h"
+#include "doorkeeper/file.h"
 
 #include <zlib.h>
 
@@ -107,26 +108,13 @@ static int open_file(struct dk_decision_file *file) {
     return error;
 }
 
-static bool write_whole(int file, struct dk_bytes lines) {
-    while (lines.len > 0) {
-        ssize_t written = write(file, lines.ptr, lines.len);
-        if (written < 0 && errno != EINTR) {
-            return false;
-        }
-        if (written > 0) {
-            lines.ptr += written;
-            lines.len -= (size_t)written;
-        }
-    }
-    return true;
-}
-
 bool dk_decision_file_append(struct dk_decision_file *file, struct dk_bytes lines) {
     if (file->file < 0) {
         return false;
     }
-    if (!write_whole(file->file, lines)) {
-        say(file, "decisions are lost", errno);
+    int error = dk_file_write(file->file, lines);
+    if (error != 0) {
+        say(file, "decisions are lost", error);
         if (ftruncate(file->file, file->size) != 0) {
             close_file(file); /* to be opened again, which cuts off what is not whole */
         }

@@ -57,3 +57,17 @@ enum dk_error dk_file_read(const char *path, struct dk_writer *out, struct dk_er
     }
     return DK_OK;
 }
+
+int dk_file_write(int file, struct dk_bytes bytes) {
+    while (bytes.len > 0) {
+        ssize_t written = write(file, bytes.ptr, bytes.len);
+        if (written < 0 && errno != EINTR) {
+            return errno;
+        }
+        if (written > 0) {
+            bytes.ptr += written;
+            bytes.len -= (size_t)written;
+        }
+    }
+    return 0;
+}

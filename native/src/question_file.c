@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "question_file.h"
 
+#include "doorkeeper/file.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -101,15 +103,9 @@ struct output {
 };
 
 static void flush(struct output *out) {
-    size_t done = 0;
     out->error = out->error == 0 && out->chunk.failed ? ENOMEM : out->error;
-    while (out->error == 0 && done < out->chunk.len) {
-        ssize_t written = write(out->file, out->chunk.ptr + done, out->chunk.len - done);
-        if (written > 0) {
-            done += (size_t)written;
-        } else if (errno != EINTR) {
-            out->error = errno;
-        }
+    if (out->error == 0) {
+        out->error = dk_file_write(out->file, dk_writer_view(&out->chunk));
     }
     dk_writer_reset(&out->chunk);
 }

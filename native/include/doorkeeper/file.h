@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /**
  * @file file.h
- * Reading small files whole. Blocks: never on the I/O thread. Any thread.
+ * Reading small files whole, and writing. Blocks: never on the I/O thread. Any thread.
  */
 #ifndef DOORKEEPER_FILE_H
 #define DOORKEEPER_FILE_H
@@ -15,5 +15,8 @@
  */
 DK_WARN_UNUSED enum dk_error dk_file_read(const char *path, struct dk_writer *out,
                                           struct dk_error_text *why);
+
+/** Writes all of `bytes` to an open file; 0, or the errno of what stopped it on the way. */
+DK_WARN_UNUSED int dk_file_write(int file, struct dk_bytes bytes);
 
 #endif
