@@ -9,31 +9,27 @@
 
 #define LOG_LINES 4096u
 #define FILE_LOOK_MS 500
-#define DECISIONS_MS 50
 /* A decision is asked for anew in the last quarter of its TTL. */
 #define LATE_PART 4
 
 _Static_assert(DK_CONTEXT_MAX + 64 < DK_CONTEXT_MEMO_LEN_END, "a memo holds any context's length");
 
-static size_t decision_log_memory(const struct dk_authorizer *authorizer) {
-    return authorizer->decisions == NULL ? 0 : dk_decision_log_memory_bytes(authorizer->decisions);
-}
-
 size_t dk_authorizer_memory_bytes(const struct dk_authorizer *authorizer) {
     return dk_cache_memory_bytes(authorizer->cache) + dk_context_table_memory_bytes() +
            dk_log_memory_bytes(authorizer->log) + dk_resolver_memory_bytes(authorizer->resolver) +
-           decision_log_memory(authorizer) + dk_warm_start_memory_bytes(authorizer->warm);
+           dk_decision_log_memory_bytes(authorizer->decisions) +
+           dk_warm_start_memory_bytes(authorizer->warm);
 }
 
 static void say_memory(struct dk_authorizer *authorizer) {
-    dk_log_write(authorizer->log, DK_LOG_CORE, DK_LOG_INFO,
-                 "memory is fixed from here on, in bytes: cache %zu, contexts %zu, log %zu, "
-                 "resolver %zu, decision log %zu, questions %zu, together %zu",
-                 dk_cache_memory_bytes(authorizer->cache), dk_context_table_memory_bytes(),
-                 dk_log_memory_bytes(authorizer->log),
-                 dk_resolver_memory_bytes(authorizer->resolver), decision_log_memory(authorizer),
-                 dk_warm_start_memory_bytes(authorizer->warm),
-                 dk_authorizer_memory_bytes(authorizer));
+    dk_log_write(
+        authorizer->log, DK_LOG_CORE, DK_LOG_INFO,
+        "memory is fixed from here on, in bytes: cache %zu, contexts %zu, log %zu, "
+        "resolver %zu, decision log %zu, questions %zu, together %zu",
+        dk_cache_memory_bytes(authorizer->cache), dk_context_table_memory_bytes(),
+        dk_log_memory_bytes(authorizer->log), dk_resolver_memory_bytes(authorizer->resolver),
+        dk_decision_log_memory_bytes(authorizer->decisions),
+        dk_warm_start_memory_bytes(authorizer->warm), dk_authorizer_memory_bytes(authorizer));
 }
 
 static enum dk_error new_resolver(struct dk_authorizer *authorizer, struct dk_error_text *why) {
@@ -87,7 +83,7 @@ static enum dk_error make_parts(struct dk_authorizer *authorizer, struct dk_erro
     if (error == DK_OK) {
         error = dk_metrics_new(&authorizer->metrics);
     }
-    if (error == DK_OK && config->decision_log_file[0] != '\0') {
+    if (error == DK_OK) {
         error = dk_decision_log_new(config, authorizer->metrics, authorizer->log,
                                     &authorizer->decisions, why);
     }
@@ -223,10 +219,7 @@ size_t dk_authorizer_drain(struct dk_authorizer *authorizer, uint8_t *out, size_
         int64_t now_ms = dk_clock_ms();
         look_after_files(authorizer, now_ms);
         int64_t round_ms = look_after_warm_start(authorizer);
-        if (authorizer->decisions != NULL) {
-            dk_decision_log_round(authorizer->decisions);
-            round_ms = round_ms < DECISIONS_MS ? round_ms : DECISIONS_MS;
-        }
+        round_ms = dk_decision_log_round(authorizer->decisions, round_ms);
         int64_t wait_ms = end_ms - now_ms;
         wait_ms = wait_ms < 0 ? 0 : wait_ms > round_ms ? round_ms : wait_ms;
         size_t written = dk_log_drain(authorizer->log, out, capacity, (int)wait_ms);
@@ -479,9 +472,7 @@ void dk_authorizer_audit(struct dk_authorizer *authorizer, const struct dk_decid
     char revision[DK_REVISION_MAX];
     dk_resolver_revision(authorizer->resolver, revision);
     write_audit_lines(authorizer, call, mask, revision);
-    if (authorizer->decisions != NULL) {
-        dk_decision_log_put(authorizer->decisions, call, revision);
-    }
+    dk_decision_log_put(authorizer->decisions, call, revision);
 }
 
 void dk_authorizer_flush(struct dk_authorizer *authorizer) {

@@ -16,6 +16,7 @@
 /* Other work of the scribe's waits while it writes these. */
 #define ROUND_CALLS 4096
 #define TEXT_MAX 1024u
+#define ROUND_INTERVAL_MS 50
 
 /* How a call stands in the ring: this, then context, request, answers, address, api, revision. */
 struct head {
@@ -60,6 +61,9 @@ static struct dk_bytes cut(struct dk_bytes text) {
 void dk_decision_log_put(struct dk_decision_log *decisions, const struct dk_decided_call *call,
                          const char *revision_text) {
     size_t wanted = 0;
+    if (decisions == NULL) {
+        return;
+    }
     for (size_t i = 0; i < call->count; i++) {
         wanted += is_wanted(decisions, call->answers[i]);
     }
@@ -312,8 +316,11 @@ static void tell_lost(struct dk_decision_log *decisions) {
     }
 }
 
-void dk_decision_log_round(struct dk_decision_log *decisions) {
+int64_t dk_decision_log_round(struct dk_decision_log *decisions, int64_t at_most_ms) {
     struct dk_bytes record;
+    if (decisions == NULL) {
+        return at_most_ms;
+    }
     for (int i = 0; i < ROUND_CALLS && dk_record_ring_peek(decisions->ring, &record); i++) {
         write_call(decisions, record);
         dk_record_ring_pop(decisions->ring);
@@ -321,6 +328,7 @@ void dk_decision_log_round(struct dk_decision_log *decisions) {
     flush(decisions);
     dk_decision_file_look_after(decisions->file);
     tell_lost(decisions);
+    return at_most_ms < ROUND_INTERVAL_MS ? at_most_ms : ROUND_INTERVAL_MS;
 }
 
 /* ---- making and ending ------------------------------------------------------------------- */
@@ -343,6 +351,9 @@ enum dk_error dk_decision_log_new(const struct dk_config *config, struct dk_metr
                                   struct dk_log *log, struct dk_decision_log **out,
                                   struct dk_error_text *why) {
     *out = NULL;
+    if (config->decision_log_file[0] == '\0') {
+        return DK_OK;
+    }
     struct dk_decision_log *decisions = calloc(1, sizeof(*decisions));
     if (decisions == NULL) {
         return DK_ERR_MEMORY;
@@ -366,7 +377,7 @@ void dk_decision_log_destroy(struct dk_decision_log *decisions) {
     }
     struct dk_bytes record;
     while (decisions->file != NULL && dk_record_ring_peek(decisions->ring, &record)) {
-        dk_decision_log_round(decisions);
+        (void)dk_decision_log_round(decisions, 0);
     }
     dk_decision_file_destroy(decisions->file);
     dk_record_ring_destroy(decisions->ring);
@@ -375,5 +386,8 @@ void dk_decision_log_destroy(struct dk_decision_log *decisions) {
 }
 
 size_t dk_decision_log_memory_bytes(const struct dk_decision_log *decisions) {
+    if (decisions == NULL) {
+        return 0;
+    }
     return sizeof(*decisions) + dk_record_ring_memory_bytes(decisions->ring) + LINE_MAX_BYTES;
 }

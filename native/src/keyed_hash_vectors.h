@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/*
+/**
+ * @file keyed_hash_vectors.h
  * SipHash-2-4-128 of eight messages side by side: message i is lane i, in two vectors of four
  * 64-bit words. The body of keyed_hash_avx2.c and keyed_hash_avx512.c, which say by TARGET what the
  * compiler may use and by HASH_LANES what the function is called.

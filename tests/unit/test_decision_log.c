@@ -144,7 +144,7 @@ static struct lines parse(struct dk_bytes text) {
 static struct lines read_lines(struct fixture *fixture) {
     struct dk_writer text;
     struct dk_error_text why;
-    dk_decision_log_round(fixture->decisions);
+    (void)dk_decision_log_round(fixture->decisions, 0);
     dk_writer_init(&text, 1024 * 1024);
     assert_int_equal(dk_file_read(fixture->path, &text, &why), DK_OK);
     struct lines lines = parse(dk_writer_view(&text));
@@ -297,7 +297,7 @@ static void a_full_ring_loses_and_counts(void **state) {
     }
     uint64_t were_lost = lost(fixture);
     assert_in_range(were_lost, 1, 999);
-    dk_decision_log_round(fixture->decisions);
+    (void)dk_decision_log_round(fixture->decisions, 0);
     assert_int_equal(recorded(fixture), 1000 - were_lost);
 }
 
@@ -309,12 +309,12 @@ static void a_full_disk_loses_whole_lines_and_counts(void **state) {
     small.rlim_max = before.rlim_max;
     (void)signal(SIGXFSZ, SIG_IGN);
     put_denied(fixture, "a");
-    dk_decision_log_round(fixture->decisions);
+    (void)dk_decision_log_round(fixture->decisions, 0);
     assert_int_equal(setrlimit(RLIMIT_FSIZE, &small), 0);
     for (size_t i = 0; i < 20; i++) {
         put_denied(fixture, "b");
     }
-    dk_decision_log_round(fixture->decisions);
+    (void)dk_decision_log_round(fixture->decisions, 0);
     assert_int_equal(lost(fixture), 20);
     assert_int_equal(setrlimit(RLIMIT_FSIZE, &before), 0);
     put_denied(fixture, "c");
@@ -326,7 +326,7 @@ static void a_full_disk_loses_whole_lines_and_counts(void **state) {
 }
 
 static bool is_begun_anew(struct fixture *fixture) {
-    dk_decision_log_round(fixture->decisions);
+    (void)dk_decision_log_round(fixture->decisions, 0);
     return access(fixture->path, F_OK) == 0;
 }
 
@@ -335,7 +335,7 @@ static void a_file_that_somebody_moved_is_begun_anew(void **state) {
     char moved[TEMP_PATH_MAX];
     BEGIN(fixture, NULL);
     put_denied(fixture, "a");
-    dk_decision_log_round(fixture->decisions);
+    (void)dk_decision_log_round(fixture->decisions, 0);
     temp_dir_path(&fixture->dir, "moved", moved);
     assert_int_equal(rename(fixture->path, moved), 0);
     WAIT_UNTIL(is_begun_anew(fixture));
@@ -395,10 +395,10 @@ static void a_large_file_is_packed_and_the_next_begun(void **state) {
     BEGIN(fixture, "rotate.bytes", "65536", NULL);
     for (size_t i = 0; i < 300; i++) {
         put_denied(fixture, "a");
-        dk_decision_log_round(fixture->decisions);
+        (void)dk_decision_log_round(fixture->decisions, 0);
     }
     for (int i = 0; i < 100 && seen.others > 0; i++) {
-        dk_decision_log_round(fixture->decisions);
+        (void)dk_decision_log_round(fixture->decisions, 0);
         seen = look(fixture);
     }
     assert_true(seen.packed > 0);
@@ -419,7 +419,7 @@ static void only_so_many_earlier_files_are_kept(void **state) {
                                dk_bytes_of("{}\n{}\n"), path));
     BEGIN(fixture, "files", "1", NULL);
     for (int i = 0; i < 100 && seen.others > 0; i++) {
-        dk_decision_log_round(fixture->decisions);
+        (void)dk_decision_log_round(fixture->decisions, 0);
         seen = look(fixture);
     }
     assert_int_equal(seen.packed, 1);
