@@ -14,7 +14,7 @@
 #include <string.h>
 
 /* Raised with every change to a native method's signature or to a record's format. */
-#define ABI_VERSION 4
+#define ABI_VERSION 5
 
 #define STACK_REQUEST_MAX 16384
 #define REQUEST_MAX (64 * 1024 * 1024)
@@ -320,6 +320,17 @@ static jint probe_request(struct dk_authorizer *authorizer, jlong handle, struct
     return (jint)found.not_allowed | (found.late > 0 ? PROBE_LATE : 0);
 }
 
+/* Whether somebody reads the answers where all of them allow. */
+static bool is_all_allowed_read(const struct dk_authorizer *authorizer,
+                                const dk_answer answers[DK_PROBE_MAX], size_t count) {
+    uint32_t readers = DK_AUDIT_ALLOWED | DK_AUDIT_RECORD_ALLOWED;
+    /* The cache answers a whole probe, or a rule does. */
+    if (count > 0 && DK_ANSWER_SOURCE(answers[0]) != DK_SOURCE_CACHE) {
+        readers |= DK_AUDIT_RECORD_UNCACHED;
+    }
+    return (dk_authorizer_audit_mask(authorizer) & readers) != 0;
+}
+
 static jint JNICALL probe(JNIEnv *env, jclass class, jlong core, jlong handle, jbyteArray request,
                           jint len, jbyteArray answers) {
     (void)class;
@@ -331,16 +342,15 @@ static jint JNICALL probe(JNIEnv *env, jclass class, jlong core, jlong handle, j
         return PROBE_REFUSED;
     }
     jint result = PROBE_REFUSED;
-    bool are_allowed_audited = false;
+    bool is_read = false;
     struct dk_authorizer *authorizer = core_table_enter(core);
     if (authorizer != NULL) {
         result = probe_request(authorizer, handle, copy.bytes, found, &count);
-        are_allowed_audited = (dk_authorizer_audit_mask(authorizer) &
-                               (DK_AUDIT_ALLOWED | DK_AUDIT_RECORD_ALLOWED)) != 0;
+        is_read = result == 0 && is_all_allowed_read(authorizer, found, count);
         core_table_leave(core);
     }
     free(copy.heap);
-    if (result > 0 || (result == 0 && are_allowed_audited)) {
+    if (result > 0 || is_read) {
         if (answers == NULL || count > (size_t)(*env)->GetArrayLength(env, answers)) {
             return PROBE_REFUSED;
         }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "explain.h"
 
-#include "authorizer_internal.h"
+#include "denials.h"
 #include "doorkeeper/clock.h"
 #include "doorkeeper/file.h"
 #include "doorkeeper/http.h"
@@ -10,6 +10,9 @@
 #include "explain_flags.h"
 #include "json.h"
 #include "question_json.h"
+#include "rules.h"
+#include "tls_watch.h"
+#include "token_watch.h"
 
 #include <openssl/pem.h>
 

@@ -9,15 +9,25 @@
 
 #define LOG_LINES 4096u
 #define FILE_LOOK_MS 500
+/* So often the ring of decided questions is emptied. */
+#define TAKE_INTERVAL_MS 50
 /* A decision is asked for anew in the last quarter of its TTL. */
 #define LATE_PART 4
 
 _Static_assert(DK_CONTEXT_MAX + 64 < DK_CONTEXT_MEMO_LEN_END, "a memo holds any context's length");
 
+static size_t questions_bytes(const struct dk_authorizer *authorizer) {
+    if (authorizer->questions == NULL) {
+        return 0;
+    }
+    return dk_question_directory_memory_bytes(authorizer->questions) +
+           dk_question_ring_memory_bytes(authorizer->decided);
+}
+
 size_t dk_authorizer_memory_bytes(const struct dk_authorizer *authorizer) {
     return dk_cache_memory_bytes(authorizer->cache) + dk_context_table_memory_bytes() +
            dk_log_memory_bytes(authorizer->log) + dk_resolver_memory_bytes(authorizer->resolver) +
-           dk_decision_log_memory_bytes(authorizer->decisions) +
+           dk_decision_log_memory_bytes(authorizer->decisions) + questions_bytes(authorizer) +
            dk_warm_start_memory_bytes(authorizer->warm);
 }
 
@@ -25,10 +35,10 @@ static void say_memory(struct dk_authorizer *authorizer) {
     dk_log_write(
         authorizer->log, DK_LOG_CORE, DK_LOG_INFO,
         "memory is fixed from here on, in bytes: cache %zu, contexts %zu, log %zu, "
-        "resolver %zu, decision log %zu, questions %zu, together %zu",
+        "resolver %zu, decision log %zu, questions %zu, warm start %zu, together %zu",
         dk_cache_memory_bytes(authorizer->cache), dk_context_table_memory_bytes(),
         dk_log_memory_bytes(authorizer->log), dk_resolver_memory_bytes(authorizer->resolver),
-        dk_decision_log_memory_bytes(authorizer->decisions),
+        dk_decision_log_memory_bytes(authorizer->decisions), questions_bytes(authorizer),
         dk_warm_start_memory_bytes(authorizer->warm), dk_authorizer_memory_bytes(authorizer));
 }
 
@@ -38,7 +48,7 @@ static enum dk_error new_resolver(struct dk_authorizer *authorizer, struct dk_er
                                       .metrics = authorizer->metrics,
                                       .log = authorizer->log,
                                       .pem = dk_tls_watch_pem(&authorizer->tls),
-                                      .decided = dk_warm_start_ring(authorizer->warm)};
+                                      .decided = authorizer->decided};
     enum dk_error error = dk_resolver_new(&parts, &authorizer->resolver, why);
     if (error != DK_OK) {
         return error;
@@ -47,22 +57,65 @@ static enum dk_error new_resolver(struct dk_authorizer *authorizer, struct dk_er
     return token.len == 0 ? DK_OK : dk_resolver_set_token(authorizer->resolver, token);
 }
 
+/* Whether cached decisions are counted, and not recorded one by one. */
+static bool counts_hits(const struct dk_authorizer *authorizer) {
+    return (authorizer->record_mask & DK_AUDIT_RECORD_UNCACHED) != 0;
+}
+
+static enum dk_error new_cache(struct dk_authorizer *authorizer) {
+    const struct dk_config *config = &authorizer->config;
+    bool keeps_stale = (config->on_unavailable & DK_USE_STALE) != 0;
+    struct dk_cache_options options = {
+        .entries = (uint64_t)config->cache_entries,
+        .stale_window_ms = keeps_stale ? config->stale_max_ms : 0,
+        .late_allow_ms = config->cache_ttl_allow_ms / LATE_PART,
+        .late_deny_ms = config->cache_ttl_deny_ms / LATE_PART,
+        .counts_hits = counts_hits(authorizer),
+    };
+    return dk_cache_new(&options, &authorizer->cache);
+}
+
+/* Only where somebody needs their text. */
+static enum dk_error new_questions(struct dk_authorizer *authorizer) {
+    const struct dk_config *config = &authorizer->config;
+    if (config->warm_start_file[0] == '\0' && !counts_hits(authorizer)) {
+        return DK_OK;
+    }
+    enum dk_error error = dk_question_ring_new(&authorizer->decided);
+    return error == DK_OK ? dk_question_directory_new(&authorizer->hash_key,
+                                                      (size_t)config->questions_max_bytes,
+                                                      &authorizer->questions)
+                          : error;
+}
+
+static enum dk_error new_decision_log(struct dk_authorizer *authorizer, struct dk_error_text *why) {
+    const struct dk_config *config = &authorizer->config;
+    struct dk_decision_log_parts parts = {
+        .config = config,
+        .hash_key = &authorizer->hash_key,
+        .cache = authorizer->cache,
+        .questions = counts_hits(authorizer) ? authorizer->questions : NULL,
+        .metrics = authorizer->metrics,
+        .log = authorizer->log,
+    };
+    return dk_decision_log_new(&parts, &authorizer->decisions, why);
+}
+
 static enum dk_error new_warm_start(struct dk_authorizer *authorizer) {
-    struct dk_warm_start_parts parts = {&authorizer->config, &authorizer->hash_key,
-                                        authorizer->cache,   authorizer->denials,
-                                        authorizer->metrics, authorizer->log};
+    struct dk_warm_start_parts parts = {
+        .config = &authorizer->config,
+        .hash_key = &authorizer->hash_key,
+        .cache = authorizer->cache,
+        .denials = authorizer->denials,
+        .questions = authorizer->questions,
+        .metrics = authorizer->metrics,
+        .log = authorizer->log,
+    };
     return dk_warm_start_new(&parts, &authorizer->warm);
 }
 
 /* Makes the parts in the order in which they need each other. */
 static enum dk_error make_parts(struct dk_authorizer *authorizer, struct dk_error_text *why) {
-    bool keeps_stale = (authorizer->config.on_unavailable & DK_USE_STALE) != 0;
-    struct dk_cache_options cache_options = {
-        .entries = (uint64_t)authorizer->config.cache_entries,
-        .stale_window_ms = keeps_stale ? authorizer->config.stale_max_ms : 0,
-        .late_allow_ms = authorizer->config.cache_ttl_allow_ms / LATE_PART,
-        .late_deny_ms = authorizer->config.cache_ttl_deny_ms / LATE_PART,
-    };
     const struct dk_config *config = &authorizer->config;
     enum dk_error error = dk_token_watch_init(&authorizer->token, config, why);
     if (error == DK_OK) {
@@ -84,14 +137,16 @@ static enum dk_error make_parts(struct dk_authorizer *authorizer, struct dk_erro
         error = dk_metrics_new(&authorizer->metrics);
     }
     if (error == DK_OK) {
-        error = dk_decision_log_new(config, authorizer->metrics, authorizer->log,
-                                    &authorizer->decisions, why);
-    }
-    if (error == DK_OK) {
         error = dk_context_table_new(&authorizer->contexts);
     }
     if (error == DK_OK) {
-        error = dk_cache_new(&cache_options, &authorizer->cache);
+        error = new_cache(authorizer);
+    }
+    if (error == DK_OK) {
+        error = new_questions(authorizer);
+    }
+    if (error == DK_OK) {
+        error = new_decision_log(authorizer, why);
     }
     if (error == DK_OK) {
         error = new_warm_start(authorizer);
@@ -110,6 +165,7 @@ enum dk_error dk_authorizer_new(struct dk_config *config, struct dk_authorizer *
     }
     authorizer->config = *config;
     memset(config, 0, sizeof(*config));
+    authorizer->record_mask = dk_decision_log_mask(&authorizer->config);
     enum dk_error error = make_parts(authorizer, why);
     if (error != DK_OK) {
         if (why != NULL && why->text[0] == '\0') {
@@ -129,9 +185,11 @@ void dk_authorizer_destroy(struct dk_authorizer *authorizer) {
     }
     dk_resolver_destroy(authorizer->resolver);
     dk_warm_start_destroy(authorizer->warm);
+    dk_decision_log_destroy(authorizer->decisions);
+    dk_question_directory_destroy(authorizer->questions);
+    dk_question_ring_destroy(authorizer->decided);
     dk_cache_destroy(authorizer->cache);
     dk_context_table_destroy(authorizer->contexts);
-    dk_decision_log_destroy(authorizer->decisions);
     dk_metrics_destroy(authorizer->metrics);
     dk_denials_destroy(authorizer->denials);
     dk_log_destroy(authorizer->log);
@@ -204,12 +262,28 @@ static void look_after_files(struct dk_authorizer *authorizer, int64_t now_ms) {
 }
 
 /* Returns how long the round may take. */
-static int64_t look_after_warm_start(struct dk_authorizer *authorizer) {
-    if (dk_is_stopped(authorizer)) {
-        dk_warm_start_end(authorizer->warm);
+static int64_t take_decided(struct dk_authorizer *authorizer) {
+    if (authorizer->questions == NULL) {
         return FILE_LOOK_MS;
     }
-    return dk_warm_start_look(authorizer->warm, authorizer->resolver, FILE_LOOK_MS);
+    dk_question_directory_take(authorizer->questions, authorizer->decided);
+    return TAKE_INTERVAL_MS;
+}
+
+/* Likewise, at most `at_most_ms`. */
+static int64_t look_after_warm_start(struct dk_authorizer *authorizer, int64_t at_most_ms) {
+    if (dk_is_stopped(authorizer)) {
+        dk_warm_start_end(authorizer->warm);
+        return at_most_ms;
+    }
+    return dk_warm_start_look(authorizer->warm, authorizer->resolver, at_most_ms);
+}
+
+/* Likewise. */
+static int64_t look_after_decisions(struct dk_authorizer *authorizer, int64_t at_most_ms) {
+    char revision[DK_REVISION_MAX];
+    dk_resolver_revision(authorizer->resolver, revision);
+    return dk_decision_log_round(authorizer->decisions, revision, at_most_ms);
 }
 
 size_t dk_authorizer_drain(struct dk_authorizer *authorizer, uint8_t *out, size_t capacity,
@@ -218,8 +292,9 @@ size_t dk_authorizer_drain(struct dk_authorizer *authorizer, uint8_t *out, size_
     for (;;) {
         int64_t now_ms = dk_clock_ms();
         look_after_files(authorizer, now_ms);
-        int64_t round_ms = look_after_warm_start(authorizer);
-        round_ms = dk_decision_log_round(authorizer->decisions, round_ms);
+        int64_t round_ms = take_decided(authorizer);
+        round_ms = look_after_warm_start(authorizer, round_ms);
+        round_ms = look_after_decisions(authorizer, round_ms);
         int64_t wait_ms = end_ms - now_ms;
         wait_ms = wait_ms < 0 ? 0 : wait_ms > round_ms ? round_ms : wait_ms;
         size_t written = dk_log_drain(authorizer->log, out, capacity, (int)wait_ms);
@@ -227,27 +302,6 @@ size_t dk_authorizer_drain(struct dk_authorizer *authorizer, uint8_t *out, size_
             return written;
         }
     }
-}
-
-bool dk_is_super_user(const struct dk_config *config, const struct dk_context *context) {
-    for (size_t i = 0; i < config->super_user_count; i++) {
-        if (dk_context_is_principal(context, dk_bytes_of(config->super_users[i]))) {
-            return true;
-        }
-    }
-    return false;
-}
-
-bool dk_local_rule(int64_t not_after_s, bool super_user, dk_answer *answer) {
-    if (not_after_s != 0 && dk_clock_wall_s() > not_after_s) {
-        *answer = DK_ANSWER(DK_DENY, DK_SOURCE_RULE);
-        return true;
-    }
-    if (super_user) {
-        *answer = DK_ANSWER(DK_ALLOW, DK_SOURCE_RULE);
-        return true;
-    }
-    return false;
 }
 
 enum dk_error dk_authorizer_register(struct dk_authorizer *authorizer, struct dk_bytes context,
@@ -439,12 +493,7 @@ void dk_authorizer_set_audit(struct dk_authorizer *authorizer, uint32_t mask) {
 
 uint32_t dk_authorizer_audit_mask(const struct dk_authorizer *authorizer) {
     uint32_t mask = atomic_load_explicit(&authorizer->audit_mask, memory_order_relaxed);
-    if (authorizer->decisions != NULL) {
-        mask |= DK_AUDIT_RECORD_DENIED;
-        mask |=
-            authorizer->config.decision_log_mode == DK_RECORD_EVERY ? DK_AUDIT_RECORD_ALLOWED : 0;
-    }
-    return mask;
+    return mask | authorizer->record_mask;
 }
 
 static void write_audit_lines(struct dk_authorizer *authorizer, const struct dk_decided_call *call,

@@ -182,7 +182,7 @@ static size_t keep_late(struct dk_authorizer *authorizer, struct dk_miss *asked,
     size_t late = 0;
     for (size_t i = 0; i < actions; i++) {
         if (asked[i].source != DK_SOURCE_RULE &&
-            dk_cache_lookup(authorizer->cache, asked[i].key, now_ms).late) {
+            dk_cache_peek(authorizer->cache, asked[i].key, now_ms).late) {
             asked[late++] = asked[i];
         }
     }

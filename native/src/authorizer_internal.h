@@ -5,7 +5,6 @@
  *
  *   authorizer.c       making and ending it, probes, the scribe's round, what others set and read
  *   authorizer_call.c  calls that may ask OPA, and refreshes
- *   warm_start.c       asks again, after a restart, what was asked before
  */
 #ifndef DOORKEEPER_AUTHORIZER_INTERNAL_H
 #define DOORKEEPER_AUTHORIZER_INTERNAL_H
@@ -17,6 +16,7 @@
 #include "doorkeeper/context_table.h"
 #include "doorkeeper/log.h"
 #include "doorkeeper/resolver.h"
+#include "rules.h"
 #include "tls_watch.h"
 #include "token_watch.h"
 #include "warm_start.h"
@@ -31,10 +31,12 @@ struct dk_authorizer {
     struct dk_metrics *metrics;
     struct dk_log *log;
     struct dk_denials *denials;
+    struct dk_question_ring *decided;  /**< for `questions`; NULL as it is */
     struct dk_decision_log *decisions; /**< NULL: nothing is recorded */
     struct dk_resolver *resolver;
     _Atomic bool stopped;        /**< a flag only: it publishes nothing, so relaxed will do */
     _Atomic uint32_t audit_mask; /**< likewise */
+    uint32_t record_mask;        /**< what the decision log is given, as in `audit_mask` */
 
     /* The scribe's alone. */
     struct dk_token_watch token;
@@ -43,7 +45,8 @@ struct dk_authorizer {
     struct dk_file_watch flush_file;
     struct dk_log_limit flush_limit;
     int64_t next_look_ms;
-    struct dk_warm_start *warm; /**< NULL: off */
+    struct dk_question_directory *questions; /**< NULL: nobody needs their text */
+    struct dk_warm_start *warm;              /**< NULL: off */
 };
 
 /** What a call decided, added to the shared counters once. */
@@ -52,10 +55,6 @@ struct tally {
 };
 
 bool dk_is_stopped(const struct dk_authorizer *authorizer);
-bool dk_is_super_user(const struct dk_config *config, const struct dk_context *context);
-/** The rules that need nobody else, save the deny list, which comes before them. True if one of
- *  them decides every action of the call. */
-bool dk_local_rule(int64_t not_after_s, bool super_user, dk_answer *answer);
 /** DK_ANSWER_MISS unless it is fresh. */
 dk_answer dk_answer_of_hit(struct dk_hit hit);
 /** Of a call whose answers are final. `tally` knows its hits and misses. */

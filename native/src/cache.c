@@ -31,7 +31,12 @@
  * asked under that epoch, whatever the order in which it sees stores.
  *
  * Writers take a line's try-lock so that two inserts do not fight over one slot; losing it drops
- * the insert. The lock protects replacement, not readers.
+ * the insert. The lock protects replacement, not readers. Who takes counted hits holds it, too, and
+ * so reads entries whole.
+ *
+ * A counted hit is added after its entry was read. If the entry is replaced in between, the hit is
+ * counted for its successor: the sum is exact, and the successor was decided at just that time.
+ * Counts publish nothing, so relaxed additions will do.
  */
 #include "doorkeeper/cache.h"
 
@@ -60,10 +65,11 @@ struct entry {
 
 struct line {
     struct entry entries[ENTRIES_PER_LINE];
+    _Atomic uint32_t hits[ENTRIES_PER_LINE]; /* not yet taken by dk_cache_take_hits */
     _Atomic uint8_t visited[ENTRIES_PER_LINE];
     _Atomic uint8_t locked;
     uint8_t hand; /* under the lock: which entry round robin takes next */
-    uint8_t unused[12];
+    uint8_t unused[4];
 };
 
 _Static_assert(sizeof(struct line) == 64, "a line is one cache line");
@@ -78,7 +84,9 @@ struct dk_cache {
     int64_t late_allow_ms, late_deny_ms;
     int64_t base_ms; /* deadlines count from here */
     int64_t clock_step_ms;
+    bool counts_hits;
     _Alignas(64) _Atomic uint64_t epoch;
+    _Alignas(64) _Atomic uint64_t lost_hits;
 };
 
 static uint64_t rotate32(uint64_t word) {
@@ -130,6 +138,7 @@ enum dk_error dk_cache_new(const struct dk_cache_options *options, struct dk_cac
     cache->stale_window_ms = options->stale_window_ms;
     cache->late_allow_ms = options->late_allow_ms;
     cache->late_deny_ms = options->late_deny_ms;
+    cache->counts_hits = options->counts_hits;
     cache->clock_step_ms = dk_clock_coarse_step_ms();
     cache->base_ms = dk_clock_coarse_ms() - 1;
     atomic_init(&cache->epoch, 1);
@@ -200,7 +209,16 @@ static void mark_visited(struct line *line, unsigned slot) {
     }
 }
 
-struct dk_hit dk_cache_lookup(struct dk_cache *cache, struct dk_hash128 key, int64_t now_ms) {
+/* An entry for `key` that is of use now. */
+struct found {
+    struct line *line; /* NULL: none */
+    unsigned slot;
+    uint64_t m;
+    struct dk_hit hit;
+};
+
+static struct found find(const struct dk_cache *cache, struct dk_hash128 key, int64_t now_ms) {
+    const struct found nothing = {NULL, 0, 0, {DK_LOOKUP_MISS, DK_DENY, false}};
     for (unsigned step = 0; step < WINDOW_LINES; step++) {
         struct line *line = line_at(cache, key, step);
         for (unsigned slot = 0; slot < ENTRIES_PER_LINE; slot++) {
@@ -208,18 +226,30 @@ struct dk_hit dk_cache_lookup(struct dk_cache *cache, struct dk_hash128 key, int
             uint64_t m = unseal(&line->entries[slot], key, &used);
             if (m != 0) {
                 struct dk_hit hit = judge(cache, m, now_ms);
-                if (hit.lookup != DK_LOOKUP_MISS) {
-                    mark_visited(line, slot);
-                }
-                return hit;
+                return hit.lookup == DK_LOOKUP_MISS ? nothing : (struct found){line, slot, m, hit};
             }
             if (!used) {
                 /* Inserts fill the window from the front and slots never empty again. */
-                return (struct dk_hit){DK_LOOKUP_MISS, DK_DENY, false};
+                return nothing;
             }
         }
     }
-    return (struct dk_hit){DK_LOOKUP_MISS, DK_DENY, false};
+    return nothing;
+}
+
+struct dk_hit dk_cache_lookup(struct dk_cache *cache, struct dk_hash128 key, int64_t now_ms) {
+    struct found found = find(cache, key, now_ms);
+    if (found.line != NULL) {
+        mark_visited(found.line, found.slot);
+        if (cache->counts_hits && found.hit.lookup == DK_LOOKUP_FRESH) {
+            atomic_fetch_add_explicit(&found.line->hits[found.slot], 1, memory_order_relaxed);
+        }
+    }
+    return found.hit;
+}
+
+struct dk_hit dk_cache_peek(const struct dk_cache *cache, struct dk_hash128 key, int64_t now_ms) {
+    return find(cache, key, now_ms).hit;
 }
 
 /* How little an entry is worth keeping; the window's lowest is displaced, the first of equals. */
@@ -311,6 +341,19 @@ static void seal(struct line *line, unsigned slot, struct dk_hash128 key, uint64
     atomic_store_explicit(&entry->m, m, memory_order_relaxed);
 }
 
+/* What was counted for the entry at `place` is nobody's once another decision stands there. */
+static void lose_hits_of_another(struct dk_cache *cache, const struct place *place,
+                                 enum sealed_outcome outcome) {
+    const struct entry *entry = &place->line->entries[place->slot];
+    uint64_t m = atomic_load_explicit(&entry->m, memory_order_relaxed);
+    if (!cache->counts_hits || (place->same_key && outcome_of(m) == outcome)) {
+        return;
+    }
+    uint32_t lost =
+        atomic_exchange_explicit(&place->line->hits[place->slot], 0, memory_order_relaxed);
+    atomic_fetch_add_explicit(&cache->lost_hits, lost, memory_order_relaxed);
+}
+
 void dk_cache_insert(struct dk_cache *cache, struct dk_hash128 key, uint64_t epoch,
                      enum dk_outcome outcome, int64_t deadline_ms, int64_t now_ms) {
     if (outcome != DK_ALLOW && outcome != DK_DENY) {
@@ -347,9 +390,82 @@ void dk_cache_insert(struct dk_cache *cache, struct dk_hash128 key, uint64_t epo
         atomic_store_explicit(&place.line->visited[place.slot], 0, memory_order_relaxed);
     }
     enum sealed_outcome sealed = outcome == DK_ALLOW ? SEALED_ALLOW : SEALED_DENY;
+    lose_hits_of_another(cache, &place, sealed);
     seal(place.line, place.slot, key, pack(deadline, epoch, sealed));
     if (place.line != first) {
         unlock(place.line);
     }
     unlock(first);
+}
+
+static int64_t as_inserted(const struct dk_cache *cache, uint64_t m) {
+    return deadline_of(m) + cache->clock_step_ms + cache->base_ms;
+}
+
+int64_t dk_cache_deadline_ms(const struct dk_cache *cache, struct dk_hash128 key) {
+    struct found found = find(cache, key, dk_clock_coarse_ms());
+    return found.line == NULL ? 0 : as_inserted(cache, found.m);
+}
+
+/* Whether the epoch that `m` is tagged with is `epoch` or an earlier one. Tags are short: those far
+ * ahead of it are far behind. */
+static bool is_of_epoch_or_before(uint64_t m, uint64_t epoch) {
+    return ((epoch - epoch_tag_of(m)) & EPOCH_MASK) <= EPOCH_MASK / 2;
+}
+
+/* The line is locked. */
+static bool take_hits(const struct dk_cache *cache, struct line *line, unsigned slot,
+                      uint64_t epoch, struct dk_counted_hits *out) {
+    const struct entry *entry = &line->entries[slot];
+    uint64_t m = atomic_load_explicit(&entry->m, memory_order_relaxed);
+    if (m == 0 || !is_of_epoch_or_before(m, epoch)) {
+        return false;
+    }
+    out->count = atomic_exchange_explicit(&line->hits[slot], 0, memory_order_relaxed);
+    out->key.h0 = atomic_load_explicit(&entry->sealed0, memory_order_relaxed) ^ m;
+    out->key.h1 = atomic_load_explicit(&entry->sealed1, memory_order_relaxed) ^ rotate32(m);
+    out->outcome = outcome_of(m) == SEALED_ALLOW ? DK_ALLOW : DK_DENY;
+    out->deadline_ms = as_inserted(cache, m);
+    return out->count > 0;
+}
+
+static bool has_hits(const struct line *line) {
+    uint32_t hits = 0;
+    for (unsigned slot = 0; slot < ENTRIES_PER_LINE; slot++) {
+        hits |= atomic_load_explicit(&line->hits[slot], memory_order_relaxed);
+    }
+    return hits != 0;
+}
+
+size_t dk_cache_take_hits(struct dk_cache *cache, uint64_t epoch, uint64_t *walk,
+                          struct dk_counted_hits *out, size_t room) {
+    size_t taken = 0;
+    for (; *walk <= cache->line_mask && taken + ENTRIES_PER_LINE <= room; ++*walk) {
+        struct line *line = &cache->lines[*walk];
+        if (!has_hits(line) || !try_lock(line)) {
+            continue; /* a line that is being written keeps its hits for the next time */
+        }
+        for (unsigned slot = 0; slot < ENTRIES_PER_LINE; slot++) {
+            taken += take_hits(cache, line, slot, epoch, &out[taken]);
+        }
+        unlock(line);
+    }
+    return taken;
+}
+
+bool dk_cache_take_hits_of(struct dk_cache *cache, struct dk_hash128 key,
+                           struct dk_counted_hits *out) {
+    struct found found = find(cache, key, dk_clock_coarse_ms());
+    if (found.line == NULL) {
+        return false;
+    }
+    out->key = key;
+    out->outcome = found.hit.outcome;
+    out->deadline_ms = as_inserted(cache, found.m);
+    out->count = atomic_exchange_explicit(&found.line->hits[found.slot], 0, memory_order_relaxed);
+    return out->count > 0;
+}
+
+uint64_t dk_cache_lost_hits(const struct dk_cache *cache) {
+    return atomic_load_explicit(&cache->lost_hits, memory_order_relaxed);
 }

@@ -286,12 +286,16 @@ static void read_flags(struct reader *reader, const struct setting_row *row, str
 
 static void read_decision_mode(struct reader *reader, const struct setting_row *row,
                                struct dk_bytes value) {
-    bool every = dk_bytes_equal(value, dk_bytes_of("every"));
-    if (!every && !dk_bytes_equal(value, dk_bytes_of("denied"))) {
-        report_value(reader, row, value, "");
-        return;
+    static const char *const names[] = {[DK_RECORD_AGGREGATED] = "aggregated",
+                                        [DK_RECORD_DENIED] = "denied",
+                                        [DK_RECORD_EVERY] = "every"};
+    for (uint32_t mode = 0; mode < sizeof(names) / sizeof(names[0]); mode++) {
+        if (dk_bytes_equal(value, dk_bytes_of(names[mode]))) {
+            reader->out->decision_log_mode = mode;
+            return;
+        }
     }
-    reader->out->decision_log_mode = every ? DK_RECORD_EVERY : DK_RECORD_DENIED;
+    report_value(reader, row, value, "");
 }
 
 /* The order is fixed, because no other has a use: what is retried or denied never comes to the next

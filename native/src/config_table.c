@@ -142,10 +142,14 @@ const struct setting_row setting_rows[] = {
      "`audit.md` has the format. Nothing is recorded where this is empty. Requests never wait for "
      "the file: what it cannot take is lost, counted and said.",
      "/var/log/kafka/decisions.jsonl"},
-    {"doorkeeper.decision.log.mode", SETTING_DECISION_MODE, 0, "denied", NULL, 0, 0,
-     "Which decisions are recorded. `denied`: those that do not allow, also where nobody could "
-     "decide. `every`: all of them, those from the cache included.",
+    {"doorkeeper.decision.log.mode", SETTING_DECISION_MODE, 0, "aggregated", NULL, 0, 0,
+     "Which decisions are recorded. `aggregated`: all of them, but equal ones are counted and "
+     "written once in each `doorkeeper.decision.log.period.ms`; what did not come from the cache "
+     "is written at once when it is the first of its kind. `denied`: each that does not allow, "
+     "also where nobody could decide. `every`: each one, those from the cache included.",
      "every"},
+    {"doorkeeper.decision.log.period.ms", SETTING_NUMBER, MEMBER(decision_log_period_ms), "60000",
+     NULL, 1000, 600000, "How often mode `aggregated` writes what it has counted.", "10000"},
     {"doorkeeper.decision.log.erase", SETTING_ERASE, 0, "none", NULL, 0, 0,
      "What recorded decisions leave out, for whoever reads them must not see it: `subject` and "
      "`certificate` (facts of the client certificate), `address`, `client_id`, `name` (of the "
@@ -174,10 +178,12 @@ const struct setting_row setting_rows[] = {
      "end; it need not be there at first. A file of each node's own, in a directory that the "
      "broker may write.",
      "/var/lib/kafka/doorkeeper-questions"},
-    {"doorkeeper.warm.start.max.bytes", SETTING_NUMBER, MEMBER(warm_start_max_bytes), "16777216",
+    {"doorkeeper.questions.max.bytes", SETTING_NUMBER, MEMBER(questions_max_bytes), "16777216",
      NULL, 1048576, 1073741824,
-     "Memory for those questions, and the largest file. About 120 bytes for each; what was not "
-     "asked for the longest time goes first. Only where `doorkeeper.warm.start.file` is set.",
+     "Memory for the text of questions that were asked lately, about 130 bytes for each; what was "
+     "not asked for the longest time goes first. A warm start keeps so many, and its file is no "
+     "larger; a decision log in mode `aggregated` can record cached decisions about these alone. "
+     "Nothing is taken where there is neither.",
      "67108864"},
     {"doorkeeper.library.path", SETTING_FILE, MEMBER(library_path), "",
      "beside the jar, then a private temporary directory", 0, 0,
@@ -260,7 +266,7 @@ void setting_expected(const struct setting_row *row, char out[SETTING_EXPECTED_M
         text = "some of stale, retry and deny, in this order, separated by commas";
         break;
     case SETTING_DECISION_MODE:
-        text = "denied or every";
+        text = "aggregated, denied or every";
         break;
     case SETTING_ERASE:
         text = "none, or some of subject, certificate, address, client_id and name, separated by "

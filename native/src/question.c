@@ -211,14 +211,6 @@ struct dk_hash128 dk_question_key(const struct dk_keyed_hash *begun, const struc
     return dk_keyed_hash_finish(&state);
 }
 
-struct dk_hash128 dk_question_id(const struct dk_keyed_hash *begun,
-                                 const struct dk_action *action) {
-    /* One word shorter than a key, so never the same message. */
-    struct dk_keyed_hash state = *begun;
-    dk_keyed_hash_words(&state, action->hashed.ptr, action->hashed.len);
-    return dk_keyed_hash_finish(&state);
-}
-
 void dk_question_keys(const struct dk_keyed_hash *begun, const struct dk_action *actions,
                       size_t count, uint64_t epoch, struct dk_hash128 keys[DK_HASH_LANES]) {
     if (count < ACTIONS_WORTH_LANES) {

@@ -14,6 +14,8 @@
 /* The allocator's, so that the cap is honest. */
 #define NODE_OVERHEAD 16u
 #define ACTION_UNHASHED 8u
+/* Taken from the ring at a time, so that files and log lines have their turn. */
+#define TAKEN_AT_ONCE 65536u
 /* Chains stay short: most questions take more than this, and a context has some of them. */
 #define BYTES_OF_CHAIN 128u
 #define CHAINS_MIN 64u
@@ -34,6 +36,7 @@ struct question {
     struct node node;
     struct question *prev, *next; /* in its context */
     struct context *context;
+    struct dk_question_note note;
     size_t len;
     uint8_t record[]; /* of the action; what is not hashed is 0 */
 };
@@ -48,12 +51,15 @@ struct context {
 };
 
 struct dk_question_directory {
-    struct dk_hash_key key;
-    struct table questions_by_id, contexts_by_id;
+    struct dk_hash_key hash_key;
+    uint64_t epoch;
+    struct table questions_by_key, contexts_by_id;
     struct context *contexts;
     size_t max_bytes, bytes, count;
     uint64_t additions;
     struct dk_writer record; /* a context on its way in */
+    void (*leaves)(void *user, const struct dk_known_question *question);
+    void *user;
 };
 
 /* ---- the table --------------------------------------------------------------------------- */
@@ -93,18 +99,18 @@ static void table_remove(struct table *table, struct node *node) {
 
 /* ---- the directory ----------------------------------------------------------------------- */
 
-enum dk_error dk_question_directory_new(const struct dk_hash_key *key, size_t max_bytes,
+enum dk_error dk_question_directory_new(const struct dk_hash_key *hash_key, size_t max_bytes,
                                         struct dk_question_directory **out) {
     struct dk_question_directory *directory = calloc(1, sizeof(*directory));
     *out = NULL;
     if (directory == NULL) {
         return DK_ERR_MEMORY;
     }
-    directory->key = *key;
+    directory->hash_key = *hash_key;
     directory->max_bytes = max_bytes;
     dk_writer_init(&directory->record, DK_CONTEXT_MAX);
     size_t chains = max_bytes / BYTES_OF_CHAIN;
-    if (!table_init(&directory->questions_by_id, chains) ||
+    if (!table_init(&directory->questions_by_key, chains) ||
         !table_init(&directory->contexts_by_id, chains / 4)) {
         dk_question_directory_destroy(directory);
         return DK_ERR_MEMORY;
@@ -114,7 +120,7 @@ enum dk_error dk_question_directory_new(const struct dk_hash_key *key, size_t ma
 }
 
 size_t dk_question_directory_memory_bytes(const struct dk_question_directory *directory) {
-    size_t chains = directory->questions_by_id.mask + 1 + directory->contexts_by_id.mask + 1;
+    size_t chains = directory->questions_by_key.mask + 1 + directory->contexts_by_id.mask + 1;
     return directory->max_bytes + DK_CONTEXT_MAX + chains * sizeof(struct node *);
 }
 
@@ -133,14 +139,27 @@ static void remove_context(struct dk_question_directory *directory, struct conte
     free(context);
 }
 
+static struct dk_known_question known(struct question *question) {
+    return (struct dk_known_question){
+        .key = question->node.id,
+        .context = {question->context->record, question->context->len},
+        .request = {question->record, question->len},
+        .note = &question->note,
+    };
+}
+
 /* There is one. */
 static void remove_oldest(struct dk_question_directory *directory) {
     struct context *context = directory->contexts;
     struct question *question = context->questions;
+    if (directory->leaves != NULL) {
+        struct dk_known_question leaving = known(question);
+        directory->leaves(directory->user, &leaving);
+    }
     directory->bytes -= question_size(question->len);
     directory->count--;
     context->request_len -= question->len;
-    table_remove(&directory->questions_by_id, &question->node);
+    table_remove(&directory->questions_by_key, &question->node);
     DL_DELETE(context->questions, question);
     free(question);
     if (context->questions == NULL) {
@@ -152,18 +171,58 @@ void dk_question_directory_destroy(struct dk_question_directory *directory) {
     if (directory == NULL) {
         return;
     }
+    directory->leaves = NULL;
     while (directory->contexts != NULL) {
         remove_oldest(directory);
     }
-    free(directory->questions_by_id.chains);
+    free(directory->questions_by_key.chains);
     free(directory->contexts_by_id.chains);
     dk_writer_clean_up(&directory->record);
     explicit_bzero(directory, sizeof(*directory)); /* the key */
     free(directory);
 }
 
-static struct question *find(const struct dk_question_directory *directory, struct dk_hash128 id) {
-    return (struct question *)*table_place(&directory->questions_by_id, id);
+void dk_question_directory_on_leaving(struct dk_question_directory *directory,
+                                      void (*leaves)(void *user,
+                                                     const struct dk_known_question *question),
+                                      void *user) {
+    directory->leaves = leaves;
+    directory->user = user;
+}
+
+static void make_keys(struct dk_question_directory *directory, struct context *context) {
+    struct dk_context parsed;
+    struct dk_keyed_hash begun;
+    struct question *question;
+    /* What does not parse cannot be here: it was written from what did. */
+    (void)!dk_context_parse((struct dk_bytes){context->record, context->len}, &parsed);
+    dk_question_begin(&directory->hash_key, &parsed, &begun);
+    DL_FOREACH(context->questions, question) {
+        struct dk_bytes record = {question->record, question->len};
+        struct dk_action action;
+        if (dk_action_parse(&record, &action) == DK_OK) {
+            table_add(&directory->questions_by_key, &question->node,
+                      dk_question_key(&begun, &action, directory->epoch));
+        }
+    }
+}
+
+void dk_question_directory_set_epoch(struct dk_question_directory *directory, uint64_t epoch) {
+    struct context *context;
+    struct table *table = &directory->questions_by_key;
+    directory->epoch = epoch;
+    memset(table->chains, 0, (table->mask + 1) * sizeof(*table->chains));
+    DL_FOREACH(directory->contexts, context) {
+        make_keys(directory, context);
+    }
+}
+
+uint64_t dk_question_directory_epoch(const struct dk_question_directory *directory) {
+    return directory->epoch;
+}
+
+static struct question *find(const struct dk_question_directory *directory, struct dk_hash128 key) {
+    return (struct question *)*table_place(&directory->questions_by_key, key);
 }
 
 static void make_newest(struct dk_question_directory *directory, struct question *question) {
@@ -198,7 +257,7 @@ static struct context *find_or_add_context(struct dk_question_directory *directo
 }
 
 static struct question *add_question(struct dk_question_directory *directory,
-                                     struct context *context, struct dk_hash128 id,
+                                     struct context *context, struct dk_hash128 key,
                                      const struct dk_action *action) {
     size_t len = ACTION_UNHASHED + action->hashed.len;
     struct question *question = calloc(1, sizeof(*question) + len);
@@ -208,7 +267,7 @@ static struct question *add_question(struct dk_question_directory *directory,
     question->context = context;
     question->len = len;
     memcpy(question->record + ACTION_UNHASHED, action->hashed.ptr, action->hashed.len);
-    table_add(&directory->questions_by_id, &question->node, id);
+    table_add(&directory->questions_by_key, &question->node, key);
     directory->count++;
     DL_APPEND(context->questions, question);
     context->request_len += len;
@@ -230,51 +289,70 @@ static bool make_room(struct dk_question_directory *directory, size_t context_le
     return true;
 }
 
-bool dk_question_directory_put(struct dk_question_directory *directory,
-                               const struct dk_context *context, const struct dk_action *action) {
-    struct dk_keyed_hash begun;
-    dk_question_begin(&directory->key, context, &begun);
-    struct dk_hash128 id = dk_question_id(&begun, action);
-    struct question *question = find(directory, id);
-    if (question != NULL) {
-        make_newest(directory, question);
-        return true;
-    }
+/* NULL if there is no room for it. */
+static struct question *put_new(struct dk_question_directory *directory,
+                                const struct dk_context *context, const struct dk_keyed_hash *begun,
+                                const struct dk_action *action, struct dk_hash128 key) {
     dk_writer_reset(&directory->record);
     dk_context_write_asked(context, &directory->record);
     struct dk_bytes record = dk_writer_view(&directory->record);
     if (directory->record.failed || !make_room(directory, record.len, action)) {
-        return false;
+        return NULL;
     }
-    struct context *owner = find_or_add_context(directory, dk_keyed_hash_finish(&begun), record);
+    struct context *owner = find_or_add_context(directory, dk_keyed_hash_finish(begun), record);
     if (owner == NULL) {
-        return false;
+        return NULL;
     }
-    question = add_question(directory, owner, id, action);
-    if (question != NULL) {
-        make_newest(directory, question);
-    } else if (owner->questions == NULL) {
+    struct question *question = add_question(directory, owner, key, action);
+    if (question == NULL && owner->questions == NULL) {
         remove_context(directory, owner);
     }
-    return question != NULL;
+    return question;
 }
 
-struct dk_hash128 dk_question_directory_id(const struct dk_question_directory *directory,
-                                           const struct dk_context *context,
-                                           const struct dk_action *action) {
+bool dk_question_directory_put(struct dk_question_directory *directory,
+                               const struct dk_context *context, const struct dk_action *action,
+                               struct dk_known_question *out) {
     struct dk_keyed_hash begun;
-    dk_question_begin(&directory->key, context, &begun);
-    return dk_question_id(&begun, action);
-}
-
-bool dk_question_directory_find(const struct dk_question_directory *directory, struct dk_hash128 id,
-                                struct dk_bytes *context, struct dk_bytes *request) {
-    const struct question *question = find(directory, id);
+    dk_question_begin(&directory->hash_key, context, &begun);
+    struct dk_hash128 key = dk_question_key(&begun, action, directory->epoch);
+    struct question *question = find(directory, key);
+    if (question == NULL) {
+        question = put_new(directory, context, &begun, action, key);
+    }
     if (question == NULL) {
         return false;
     }
-    *context = (struct dk_bytes){question->context->record, question->context->len};
-    *request = (struct dk_bytes){question->record, question->len};
+    make_newest(directory, question);
+    if (out != NULL) {
+        *out = known(question);
+    }
+    return true;
+}
+
+void dk_question_directory_take(struct dk_question_directory *directory,
+                                struct dk_question_ring *decided) {
+    struct dk_bytes record, request;
+    struct dk_context context;
+    struct dk_action action;
+    for (size_t i = 0; i < TAKEN_AT_ONCE; i++) {
+        if (!dk_question_ring_take(decided, &record, &request)) {
+            return;
+        }
+        if (dk_context_parse(record, &context) == DK_OK &&
+            dk_action_parse(&request, &action) == DK_OK) {
+            (void)dk_question_directory_put(directory, &context, &action, NULL);
+        }
+    }
+}
+
+bool dk_question_directory_find(const struct dk_question_directory *directory,
+                                struct dk_hash128 key, struct dk_known_question *out) {
+    struct question *question = find(directory, key);
+    if (question == NULL) {
+        return false;
+    }
+    *out = known(question);
     return true;
 }
 
@@ -293,8 +371,8 @@ uint64_t dk_question_directory_additions(const struct dk_question_directory *dir
 bool dk_question_walk_context(const struct dk_question_directory *directory,
                               struct dk_question_walk *walk, struct dk_bytes *context,
                               size_t *request_len) {
-    const struct context *last = walk->context;
-    const struct context *next = last == NULL ? directory->contexts : last->next;
+    struct context *last = walk->context;
+    struct context *next = last == NULL ? directory->contexts : last->next;
     if (next == NULL) {
         return false;
     }
@@ -305,14 +383,14 @@ bool dk_question_walk_context(const struct dk_question_directory *directory,
     return true;
 }
 
-bool dk_question_walk_action(struct dk_question_walk *walk, struct dk_bytes *action) {
-    const struct context *context = walk->context;
-    const struct question *last = walk->question;
-    const struct question *next = last == NULL ? context->questions : last->next;
+bool dk_question_walk_question(struct dk_question_walk *walk, struct dk_known_question *out) {
+    struct context *context = walk->context;
+    struct question *last = walk->question;
+    struct question *next = last == NULL ? context->questions : last->next;
     if (next == NULL) {
         return false;
     }
     walk->question = next;
-    *action = (struct dk_bytes){next->record, next->len};
+    *out = known(next);
     return true;
 }

@@ -128,15 +128,15 @@ static void put_all(struct output *out, uint32_t fields,
                     const struct dk_question_directory *directory) {
     struct dk_question_walk walk = {NULL, NULL};
     struct dk_bytes context;
-    struct dk_bytes action;
+    struct dk_known_question question;
     size_t request_len;
     put(out, dk_bytes_of(magic));
     put_numbers(out, VERSION, fields);
     while (out->error == 0 && dk_question_walk_context(directory, &walk, &context, &request_len)) {
         put_numbers(out, (uint32_t)context.len, (uint32_t)request_len);
         put(out, context);
-        while (dk_question_walk_action(&walk, &action)) {
-            put(out, action);
+        while (dk_question_walk_question(&walk, &question)) {
+            put(out, question.request);
         }
     }
     flush(out);

@@ -287,7 +287,9 @@ static void link_miss(struct flight *flight, struct link *link, struct waiter *w
 /* A flight that ended between the caller's look into the cache and now left its answer there. Who
  * refreshes knows of a late one. */
 static bool is_answered_meanwhile(struct flights *flights, struct dk_miss *miss, bool refreshes) {
-    struct dk_hit hit = dk_cache_lookup(flights->cache, miss->key, dk_clock_coarse_ms());
+    int64_t now_ms = dk_clock_coarse_ms();
+    struct dk_hit hit = refreshes ? dk_cache_peek(flights->cache, miss->key, now_ms)
+                                  : dk_cache_lookup(flights->cache, miss->key, now_ms);
     if (hit.lookup != DK_LOOKUP_FRESH || (refreshes && hit.late)) {
         return false;
     }

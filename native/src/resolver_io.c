@@ -64,21 +64,21 @@ void dk_requests_give_up(struct dk_resolver *resolver) {
 
 /* ---- answers ----------------------------------------------------------------------------- */
 
-/* Up to a tenth less, different for each question, so that decisions made together do not expire
- * together. The key is a keyed hash: as good as a random number. */
-static int64_t with_jitter(int64_t ttl_ms, struct dk_hash128 key) {
+int64_t dk_decision_ttl_ms(const struct dk_config *config, enum dk_outcome outcome,
+                           struct dk_hash128 key) {
+    int64_t ttl_ms = outcome == DK_ALLOW ? config->cache_ttl_allow_ms : config->cache_ttl_deny_ms;
+    /* The key is a keyed hash: as good as a random number. */
     return ttl_ms - ttl_ms * (int64_t)(key.h1 % 1024) / 10240;
 }
 
 static void insert_decision(const struct request *request, const struct dk_opa_question *question,
                             int64_t now_ms) {
     struct dk_resolver *resolver = request->resolver;
-    const struct dk_config *config = resolver->config;
     const struct flight *flight = dk_flight_of(question);
-    int64_t ttl_ms =
-        question->outcome == DK_ALLOW ? config->cache_ttl_allow_ms : config->cache_ttl_deny_ms;
-    dk_cache_insert(resolver->cache, flight->node.key, flight->epoch, question->outcome,
-                    request->asked_ms + with_jitter(ttl_ms, flight->node.key), now_ms);
+    struct dk_hash128 key = flight->node.key;
+    int64_t ttl_ms = dk_decision_ttl_ms(resolver->config, question->outcome, key);
+    dk_cache_insert(resolver->cache, key, flight->epoch, question->outcome,
+                    request->asked_ms + ttl_ms, now_ms);
     resolver->cached++;
     dk_question_ring_put(resolver->decided, question->context, question->action);
 }

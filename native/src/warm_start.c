@@ -10,10 +10,10 @@
  */
 #include "warm_start.h"
 
-#include "authorizer_internal.h"
 #include "doorkeeper/clock.h"
 #include "doorkeeper/file.h"
 #include "question_file.h"
+#include "rules.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -23,11 +23,9 @@
 #define SHOWN_PATH_MAX 200
 /* The first time at once: a node may be killed when it is young. */
 #define SAVE_INTERVAL_MS 60000
-/* The ring is emptied so often; between two rounds that ask, OPA answers what one of them asks. */
-#define TAKE_INTERVAL_MS 50
+/* Between two rounds, OPA answers what one of them asks. */
 #define ASK_INTERVAL_MS 5
 /* In one round, so that files and log lines have their turn. */
-#define TAKEN_AT_ONCE 65536u
 #define ASKED_AT_ONCE 2000u
 /* Of one piece: far less than what one principal may have on its way. */
 #define PIECE_BYTES ((size_t)1024 * 1024)
@@ -41,9 +39,6 @@ enum phase {
 
 struct dk_warm_start {
     struct dk_warm_start_parts parts;
-    struct dk_question_ring *ring;
-    struct dk_question_directory *directory;
-
     enum phase phase;
     struct dk_writer file; /* the content, until all of it was asked */
     struct dk_bytes groups;
@@ -96,15 +91,16 @@ static void read_file(struct dk_warm_start *warm) {
 }
 
 static bool has_news(const struct dk_warm_start *warm) {
-    return warm->phase == OVER && dk_question_directory_additions(warm->directory) != warm->saved;
+    return warm->phase == OVER &&
+           dk_question_directory_additions(warm->parts.questions) != warm->saved;
 }
 
 static void save(struct dk_warm_start *warm) {
     const struct dk_config *config = warm->parts.config;
-    uint64_t additions = dk_question_directory_additions(warm->directory);
+    uint64_t additions = dk_question_directory_additions(warm->parts.questions);
     struct dk_error_text why = {""};
-    if (dk_question_file_write(config->warm_start_file, config->question_fields, warm->directory,
-                               &why) == DK_OK) {
+    if (dk_question_file_write(config->warm_start_file, config->question_fields,
+                               warm->parts.questions, &why) == DK_OK) {
         warm->saved = additions;
     } else {
         say_file(warm, why.text, "a restart will ask nothing ahead, or what is older");
@@ -114,18 +110,10 @@ static void save(struct dk_warm_start *warm) {
 /* ---- making and ending it ---------------------------------------------------------------- */
 
 static enum dk_error make_parts(struct dk_warm_start *warm) {
-    size_t max_bytes = (size_t)warm->parts.config->warm_start_max_bytes;
-    dk_writer_init(&warm->file, max_bytes);
+    dk_writer_init(&warm->file, (size_t)warm->parts.config->questions_max_bytes);
     dk_writer_init(&warm->cluster_id, DK_CONTEXT_MAX);
     warm->piece = calloc(DK_ASKED_AHEAD_MAX, sizeof(*warm->piece));
-    if (warm->piece == NULL) {
-        return DK_ERR_MEMORY;
-    }
-    enum dk_error error = dk_question_ring_new(&warm->ring);
-    if (error == DK_OK) {
-        error = dk_question_directory_new(warm->parts.hash_key, max_bytes, &warm->directory);
-    }
-    return error;
+    return warm->piece == NULL ? DK_ERR_MEMORY : DK_OK;
 }
 
 enum dk_error dk_warm_start_new(const struct dk_warm_start_parts *parts,
@@ -154,8 +142,6 @@ void dk_warm_start_destroy(struct dk_warm_start *warm) {
     if (warm == NULL) {
         return;
     }
-    dk_question_ring_destroy(warm->ring);
-    dk_question_directory_destroy(warm->directory);
     dk_writer_clean_up(&warm->file);
     dk_writer_clean_up(&warm->cluster_id);
     free(warm->piece);
@@ -166,12 +152,7 @@ size_t dk_warm_start_memory_bytes(const struct dk_warm_start *warm) {
     if (warm == NULL) {
         return 0;
     }
-    return dk_question_directory_memory_bytes(warm->directory) + warm->file.capacity +
-           dk_question_ring_memory_bytes(warm->ring) + DK_ASKED_AHEAD_MAX * sizeof(*warm->piece);
-}
-
-struct dk_question_ring *dk_warm_start_ring(const struct dk_warm_start *warm) {
-    return warm == NULL ? NULL : warm->ring;
+    return warm->file.capacity + DK_ASKED_AHEAD_MAX * sizeof(*warm->piece);
 }
 
 /* ---- asking ------------------------------------------------------------------------------ */
@@ -260,7 +241,7 @@ static void remember(struct dk_warm_start *warm, size_t len) {
     struct dk_bytes request = {warm->actions.ptr, len};
     struct dk_action action;
     while (request.len > 0 && dk_action_parse(&request, &action) == DK_OK) {
-        (void)dk_question_directory_put(warm->directory, &warm->context, &action);
+        (void)dk_question_directory_put(warm->parts.questions, &warm->context, &action, NULL);
     }
 }
 
@@ -331,43 +312,22 @@ static void go_on(struct dk_warm_start *warm, struct dk_resolver *resolver) {
     }
 }
 
-static void take_decided(struct dk_warm_start *warm) {
-    struct dk_bytes record;
-    struct dk_bytes request;
-    struct dk_context context;
-    struct dk_action action;
-    for (size_t i = 0; i < TAKEN_AT_ONCE; i++) {
-        if (!dk_question_ring_take(warm->ring, &record, &request)) {
-            return;
-        }
-        if (dk_context_parse(record, &context) == DK_OK &&
-            dk_action_parse(&request, &action) == DK_OK) {
-            (void)dk_question_directory_put(warm->directory, &context, &action);
-        }
-    }
-}
-
 int64_t dk_warm_start_look(struct dk_warm_start *warm, struct dk_resolver *resolver,
                            int64_t at_most_ms) {
     if (warm == NULL) {
         return at_most_ms;
     }
-    take_decided(warm);
     go_on(warm, resolver);
     if (has_news(warm) && dk_clock_ms() >= warm->next_save_ms) {
         save(warm);
         warm->next_save_ms = dk_clock_ms() + SAVE_INTERVAL_MS;
     }
     bool asks = warm->phase == ASKS || warm->phase == SETTLES;
-    int64_t interval_ms = asks ? ASK_INTERVAL_MS : TAKE_INTERVAL_MS;
-    return interval_ms < at_most_ms ? interval_ms : at_most_ms;
+    return asks && at_most_ms > ASK_INTERVAL_MS ? ASK_INTERVAL_MS : at_most_ms;
 }
 
 void dk_warm_start_end(struct dk_warm_start *warm) {
-    if (warm != NULL) {
-        take_decided(warm);
-        if (has_news(warm)) {
-            save(warm);
-        }
+    if (warm != NULL && has_news(warm)) {
+        save(warm);
     }
 }

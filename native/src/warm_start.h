@@ -5,9 +5,9 @@
  * (doorkeeper.warm.start.file). Only questions are kept: what was answered is of no use to a node
  * that was away, and nobody has to trust the file.
  *
- * The scribe does all of it: takes decided questions from the ring into the directory, writes the
- * file when there is something new, at most once a minute, and at the end, and after a start asks
- * what the file holds as soon as OPA is ready, while nothing else keeps it busy.
+ * The scribe does all of it: writes the directory's questions to the file when there is something
+ * new, at most once a minute, and at the end, and after a start asks what the file holds as soon as
+ * OPA is ready, while nothing else keeps it busy.
  *
  * @locality scribe only, save making and ending it.
  */
@@ -16,7 +16,6 @@
 
 #include "denials.h"
 #include "question_directory.h"
-#include "question_ring.h"
 
 struct dk_warm_start;
 
@@ -26,6 +25,7 @@ struct dk_warm_start_parts {
     const struct dk_hash_key *hash_key;
     struct dk_cache *cache;
     struct dk_denials *denials;
+    struct dk_question_directory *questions;
     struct dk_metrics *metrics;
     struct dk_log *log;
 };
@@ -37,8 +37,6 @@ DK_WARN_UNUSED enum dk_error dk_warm_start_new(const struct dk_warm_start_parts 
 void dk_warm_start_destroy(struct dk_warm_start *warm);
 /** The most that it will hold; 0 where it is off. */
 size_t dk_warm_start_memory_bytes(const struct dk_warm_start *warm);
-/** Where the resolver puts what is decided; NULL where it is off. */
-struct dk_question_ring *dk_warm_start_ring(const struct dk_warm_start *warm);
 
 /** One round. Returns how soon the next one should come, in milliseconds, at most `at_most_ms`. */
 int64_t dk_warm_start_look(struct dk_warm_start *warm, struct dk_resolver *resolver,

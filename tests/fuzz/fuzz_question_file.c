@@ -10,6 +10,8 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
+static const struct dk_hash_key hash_key = {1, 2};
+
 static void require(int condition) {
     if (!condition) {
         abort();
@@ -18,13 +20,14 @@ static void require(int condition) {
 
 static void check_kept(const struct dk_question_directory *directory,
                        const struct dk_context *context, const struct dk_action *action) {
-    struct dk_hash128 id = dk_question_directory_id(directory, context, action);
-    struct dk_bytes record;
-    struct dk_bytes request;
+    struct dk_keyed_hash begun;
+    struct dk_known_question question;
     struct dk_context kept;
     struct dk_action kept_action;
-    require(dk_question_directory_find(directory, id, &record, &request));
-    require(dk_context_parse(record, &kept) == DK_OK);
+    dk_question_begin(&hash_key, context, &begun);
+    require(dk_question_directory_find(directory, dk_question_key(&begun, action, 0), &question));
+    struct dk_bytes request = question.request;
+    require(dk_context_parse(question.context, &kept) == DK_OK);
     require(dk_action_parse(&request, &kept_action) == DK_OK && request.len == 0);
     require(dk_bytes_equal(dk_context_hashed(&kept), dk_context_hashed(context)));
     require(dk_bytes_equal(kept_action.hashed, action->hashed));
@@ -39,7 +42,7 @@ static void take_all(struct dk_bytes groups, struct dk_question_directory *direc
         while (request.len > 0) {
             struct dk_action action;
             require(dk_action_parse(&request, &action) == DK_OK);
-            if (dk_question_directory_put(directory, &context, &action)) {
+            if (dk_question_directory_put(directory, &context, &action, NULL)) {
                 check_kept(directory, &context, &action);
             }
         }
@@ -48,7 +51,6 @@ static void take_all(struct dk_bytes groups, struct dk_question_directory *direc
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
-    static const struct dk_hash_key key = {1, 2};
     struct dk_question_directory *directory = NULL;
     struct dk_bytes groups;
     struct dk_error_text why = {""};
@@ -57,7 +59,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     require((error == DK_OK) == (why.text[0] == '\0'));
     require(groups.len == 0 || groups.ptr == data + 16);
     require(groups.len <= size && (error != DK_OK || groups.len == size - 16));
-    require(dk_question_directory_new(&key, MAX_BYTES, &directory) == DK_OK);
+    require(dk_question_directory_new(&hash_key, MAX_BYTES, &directory) == DK_OK);
     take_all(groups, directory);
     dk_question_directory_destroy(directory);
     return 0;

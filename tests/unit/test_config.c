@@ -75,7 +75,7 @@ static void defaults(void **state) {
     assert_string_equal(config->deny_file, "");
     assert_string_equal(config->flush_file, "");
     assert_string_equal(config->decision_log_file, "");
-    assert_int_equal(config->decision_log_mode, DK_RECORD_DENIED);
+    assert_int_equal(config->decision_log_mode, DK_RECORD_AGGREGATED);
     assert_int_equal(config->decision_log_erase, 0);
     assert_string_equal(config->warm_start_file, "");
     assert_int_equal(config->question_fields, DK_GROUP_SUBJECT | DK_GROUP_LISTENER);
@@ -132,8 +132,8 @@ static const struct {
     {"doorkeeper.decision.log.files", MEMBER(decision_log_files), 1, 30, 100000},
     {"doorkeeper.decision.log.buffer.bytes", MEMBER(decision_log_buffer_bytes), 65536, 8388608,
      1073741824},
-    {"doorkeeper.warm.start.max.bytes", MEMBER(warm_start_max_bytes), 1048576, 16777216,
-     1073741824},
+    {"doorkeeper.decision.log.period.ms", MEMBER(decision_log_period_ms), 1000, 60000, 600000},
+    {"doorkeeper.questions.max.bytes", MEMBER(questions_max_bytes), 1048576, 16777216, 1073741824},
     {"num.io.threads", MEMBER(num_io_threads), 1, 8, 2147483647},
 };
 
@@ -430,11 +430,14 @@ static void what_is_recorded(void **state) {
     struct parsed parsed = PARSE("doorkeeper.decision.log.mode", "denied");
     assert_int_equal(parsed.config.decision_log_mode, DK_RECORD_DENIED);
     dk_config_clean_up(&parsed.config);
+    parsed = PARSE("doorkeeper.decision.log.mode", "aggregated");
+    assert_int_equal(parsed.config.decision_log_mode, DK_RECORD_AGGREGATED);
+    dk_config_clean_up(&parsed.config);
     parsed = PARSE("doorkeeper.decision.log.mode", " every ");
     assert_int_equal(parsed.config.decision_log_mode, DK_RECORD_EVERY);
     dk_config_clean_up(&parsed.config);
     expect_refused("doorkeeper.decision.log.mode", "all",
-                   "doorkeeper.decision.log.mode=all: expected denied or every");
+                   "doorkeeper.decision.log.mode=all: expected aggregated, denied or every");
 }
 
 static void what_is_erased(void **state) {

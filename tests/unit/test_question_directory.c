@@ -49,17 +49,30 @@ static void clean_up(struct asked *asked) {
     dk_writer_clean_up(&asked->request_record);
 }
 
+static const struct dk_hash_key hash_key = {1, 2};
+
 static struct dk_question_directory *new_directory(size_t max_bytes) {
     struct dk_question_directory *directory = NULL;
-    struct dk_hash_key key = {1, 2};
-    assert_int_equal(dk_question_directory_new(&key, max_bytes, &directory), DK_OK);
+    assert_int_equal(dk_question_directory_new(&hash_key, max_bytes, &directory), DK_OK);
     return directory;
+}
+
+static struct dk_hash128 key_of(const struct dk_question_directory *directory,
+                                const struct asked *asked) {
+    struct dk_keyed_hash begun;
+    dk_question_begin(&hash_key, &asked->context, &begun);
+    return dk_question_key(&begun, &asked->action, dk_question_directory_epoch(directory));
 }
 
 static bool find(const struct dk_question_directory *directory, const struct asked *asked,
                  struct dk_bytes *context, struct dk_bytes *request) {
-    struct dk_hash128 id = dk_question_directory_id(directory, &asked->context, &asked->action);
-    return dk_question_directory_find(directory, id, context, request);
+    struct dk_known_question question;
+    if (!dk_question_directory_find(directory, key_of(directory, asked), &question)) {
+        return false;
+    }
+    *context = question.context;
+    *request = question.request;
+    return true;
 }
 
 static bool has(const struct dk_question_directory *directory, const struct asked *asked) {
@@ -79,7 +92,7 @@ static void gives_the_text_back(void **state) {
     make(&alice, "alice", "orders");
     make(&bob, "bob", "orders");
     assert_false(has(directory, &alice));
-    assert_true(dk_question_directory_put(directory, &alice.context, &alice.action));
+    assert_true(dk_question_directory_put(directory, &alice.context, &alice.action, NULL));
     assert_false(has(directory, &bob));
     assert_true(find(directory, &alice, &context, &request));
     assert_true(dk_bytes_equal(context, dk_writer_view(&alice.context_record)));
@@ -98,13 +111,35 @@ static void the_same_question_stands_there_once(void **state) {
     struct dk_question_directory *directory = new_directory(1 << 20);
     struct asked asked;
     make(&asked, "alice", "orders");
-    assert_true(dk_question_directory_put(directory, &asked.context, &asked.action));
+    assert_true(dk_question_directory_put(directory, &asked.context, &asked.action, NULL));
     size_t bytes = dk_question_directory_bytes(directory);
-    assert_true(dk_question_directory_put(directory, &asked.context, &asked.action));
+    assert_true(dk_question_directory_put(directory, &asked.context, &asked.action, NULL));
     assert_int_equal(dk_question_directory_count(directory), 1);
     assert_int_equal(dk_question_directory_bytes(directory), bytes);
     assert_int_equal(dk_question_directory_additions(directory), 1);
     clean_up(&asked);
+    dk_question_directory_destroy(directory);
+}
+
+static void keys_are_those_of_the_epoch(void **state) {
+    (void)state;
+    struct dk_question_directory *directory = new_directory(1 << 20);
+    struct asked alice, bob;
+    struct dk_known_question question;
+    make(&alice, "alice", "orders");
+    make(&bob, "bob", "orders");
+    assert_true(dk_question_directory_put(directory, &alice.context, &alice.action, &question));
+    struct dk_hash128 earlier = question.key;
+    question.note->count = 7;
+    dk_question_directory_set_epoch(directory, 9);
+    assert_false(dk_question_directory_find(directory, earlier, &question));
+    assert_true(dk_question_directory_put(directory, &bob.context, &bob.action, NULL));
+    assert_true(has(directory, &alice) && has(directory, &bob));
+    assert_true(dk_question_directory_find(directory, key_of(directory, &alice), &question));
+    assert_int_equal(question.note->count, 7);
+    assert_int_equal(dk_question_directory_count(directory), 2);
+    clean_up(&alice);
+    clean_up(&bob);
     dk_question_directory_destroy(directory);
 }
 
@@ -122,7 +157,7 @@ static void a_context_is_what_opa_is_asked(void **state) {
         write_certified_context(&with[i].context_record, "cluster-1", "alice", 1000 + i, i + 1);
         write_action(&with[i].request_record, "orders");
         parse(&with[i]);
-        assert_true(dk_question_directory_put(directory, &with[i].context, &with[i].action));
+        assert_true(dk_question_directory_put(directory, &with[i].context, &with[i].action, NULL));
     }
     assert_int_equal(dk_question_directory_count(directory), 1);
     assert_true(find(directory, &without, &context, &request));
@@ -156,7 +191,7 @@ static void a_certificate_that_is_sent_is_kept(void **state) {
     dk_writer_clean_up(&asked.context_record);
     asked.context_record = record;
     parse(&asked);
-    assert_true(dk_question_directory_put(directory, &asked.context, &asked.action));
+    assert_true(dk_question_directory_put(directory, &asked.context, &asked.action, NULL));
     assert_true(find(directory, &asked, &context, &request));
     assert_int_equal(dk_context_parse(context, &parsed), DK_OK);
     assert_int_equal(parsed.not_after_s, 0);
@@ -175,8 +210,8 @@ static void what_is_larger_than_all_room_is_not_kept(void **state) {
     name[sizeof(name) - 1] = '\0';
     make(&small, "alice", "orders");
     make(&large, "alice", name);
-    assert_true(dk_question_directory_put(directory, &small.context, &small.action));
-    assert_false(dk_question_directory_put(directory, &large.context, &large.action));
+    assert_true(dk_question_directory_put(directory, &small.context, &small.action, NULL));
+    assert_false(dk_question_directory_put(directory, &large.context, &large.action, NULL));
     assert_true(has(directory, &small));
     assert_false(has(directory, &large));
     clean_up(&small);
@@ -235,8 +270,8 @@ static struct asked questions[CONTEXTS][NAMES];
 static void assert_as_model(const struct dk_question_directory *directory,
                             const struct model *model) {
     struct dk_question_walk walk = {NULL, NULL};
+    struct dk_known_question question;
     struct dk_bytes context;
-    struct dk_bytes record;
     size_t request_len;
     for (size_t i = 0; i < model->context_count; i++) {
         size_t number = model->contexts[i];
@@ -245,13 +280,14 @@ static void assert_as_model(const struct dk_question_directory *directory,
         assert_true(dk_bytes_equal(context, dk_writer_view(&questions[number][0].context_record)));
         for (size_t j = 0; j < model->name_counts[number]; j++) {
             struct dk_action action;
-            assert_true(dk_question_walk_action(&walk, &record));
+            assert_true(dk_question_walk_question(&walk, &question));
+            struct dk_bytes record = question.request;
             len += record.len;
             assert_int_equal(dk_action_parse(&record, &action), DK_OK);
             assert_true(dk_bytes_equal(action.hashed,
                                        questions[number][model->names[number][j]].action.hashed));
         }
-        assert_false(dk_question_walk_action(&walk, &record));
+        assert_false(dk_question_walk_question(&walk, &question));
         assert_int_equal(len, request_len);
     }
     assert_false(dk_question_walk_context(directory, &walk, &context, &request_len));
@@ -281,7 +317,7 @@ static void is_what_the_model_says(void **state) {
         size_t name = (random >> 12) % NAMES;
         const struct asked *asked = &questions[context][name];
         size_t before = dk_question_directory_bytes(directory);
-        assert_true(dk_question_directory_put(directory, &asked->context, &asked->action));
+        assert_true(dk_question_directory_put(directory, &asked->context, &asked->action, NULL));
         assert_true(dk_question_directory_bytes(directory) <= MAX_BYTES);
         largest = round == 0 ? dk_question_directory_bytes(directory) + 16 : largest;
         /* What has to go goes before the new one comes. */
@@ -365,6 +401,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(gives_the_text_back),
         cmocka_unit_test(the_same_question_stands_there_once),
+        cmocka_unit_test(keys_are_those_of_the_epoch),
         cmocka_unit_test(a_context_is_what_opa_is_asked),
         cmocka_unit_test(a_certificate_that_is_sent_is_kept),
         cmocka_unit_test(what_is_larger_than_all_room_is_not_kept),

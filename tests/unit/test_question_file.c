@@ -48,7 +48,7 @@ static void put(struct dk_question_directory *directory, const char *principal, 
     struct dk_bytes rest = dk_writer_view(&request_record);
     assert_int_equal(dk_context_parse(dk_writer_view(&context_record), &context), DK_OK);
     assert_int_equal(dk_action_parse(&rest, &action), DK_OK);
-    assert_true(dk_question_directory_put(directory, &context, &action));
+    assert_true(dk_question_directory_put(directory, &context, &action, NULL));
     dk_writer_clean_up(&context_record);
     dk_writer_clean_up(&request_record);
 }
@@ -96,7 +96,7 @@ static size_t take_all(struct dk_bytes groups, struct dk_question_directory *dir
         while (request.len > 0) {
             struct dk_action action;
             assert_int_equal(dk_action_parse(&request, &action), DK_OK);
-            assert_true(dk_question_directory_put(directory, &context, &action));
+            assert_true(dk_question_directory_put(directory, &context, &action, NULL));
         }
     }
     assert_int_equal(groups.len, 0);

@@ -293,7 +293,7 @@ static enum dk_error put_questions(struct dk_question_directory *directory) {
     enum dk_error error = dk_context_parse(dk_writer_view(&kept_context), &asking);
     while (error == DK_OK && rest.len > 0) {
         error = dk_action_parse(&rest, &action);
-        if (error == DK_OK && !dk_question_directory_put(directory, &asking, &action)) {
+        if (error == DK_OK && !dk_question_directory_put(directory, &asking, &action, NULL)) {
             error = DK_ERR_MEMORY;
         }
     }

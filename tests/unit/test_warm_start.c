@@ -276,7 +276,7 @@ static void without_the_setting_there_is_nothing(void **state) {
     start_in(fixture, CLUSTER, (const char *const[]){"doorkeeper.warm.start.file", "", NULL});
     assert_int_equal(ask(fixture, "alice", "ok-1"), ASKED(DK_ALLOW));
     assert_true(logged(fixture->node, "memory is fixed"));
-    assert_false(logged(fixture->node, "warm start"));
+    assert_false(logged(fixture->node, "warm start: "));
     stop(fixture);
     assert_int_not_equal(access(fixture->path, F_OK), 0);
 }
@@ -285,7 +285,7 @@ static void its_memory_is_told(void **state) {
     struct fixture *fixture = *state;
     static const char label[] = "questions ";
     start_in(fixture, CLUSTER,
-             (const char *const[]){"doorkeeper.warm.start.max.bytes", "1048576", NULL});
+             (const char *const[]){"doorkeeper.questions.max.bytes", "1048576", NULL});
     await_line(fixture, label);
     const char *number = strstr(fixture->node->lines, label) + strlen(label);
     assert_in_range(strtoul(number, NULL, 10), 1048576 + 4194304, 2 * (1048576 + 4194304));

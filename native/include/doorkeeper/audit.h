@@ -28,6 +28,17 @@ enum dk_audit_mask {
     DK_AUDIT_ALLOWED = 2,
     DK_AUDIT_RECORD_DENIED = 4,
     DK_AUDIT_RECORD_ALLOWED = 8,
+    DK_AUDIT_RECORD_UNCACHED = 16, /**< whatever did not come from the cache */
+};
+
+/** A call whose answers are final, or those of its actions that the mask asks for. */
+struct dk_decided_call {
+    struct dk_bytes principal, address, api; /**< for people, escaped where they are written */
+    struct dk_bytes context;                 /**< its record; empty: nothing could be asked */
+    struct dk_bytes request;                 /**< exactly `count` actions */
+    size_t count;
+    const dk_answer *answers;
+    int64_t took_ns; /**< 0: not measured */
 };
 
 /** What all actions of a call share: foreign bytes, escaped here. */

@@ -28,14 +28,6 @@ struct dk_probed {
     size_t late;        /**< answered, but soon to be asked anew: see dk_authorizer_refresh */
 };
 
-/** One action's answer: outcome in bits 0-1, source in bits 2-4. 0 is "denied by nobody". */
-typedef uint8_t dk_answer;
-#define DK_ANSWER(outcome, source) ((dk_answer)((outcome) | ((source) << 2)))
-#define DK_ANSWER_OUTCOME(answer) ((enum dk_outcome)((answer) & 3))
-#define DK_ANSWER_SOURCE(answer) ((enum dk_source)(((answer) >> 2) & 7))
-/** Only in answers of dk_authorizer_probe: the cache does not know. Not an allow. */
-#define DK_ANSWER_MISS ((dk_answer)0x20)
-
 /**
  * `config` is taken over (moved), also on failure. Reads the files that the settings name, and
  * allocates all memory that there will be, save what a call needs while it waits, and later deny
@@ -110,16 +102,6 @@ void dk_authorizer_refresh(struct dk_authorizer *authorizer, struct dk_bytes con
 void dk_authorizer_set_audit(struct dk_authorizer *authorizer, uint32_t mask);
 /** Any thread, wait-free: the same, and what the decision log records. */
 uint32_t dk_authorizer_audit_mask(const struct dk_authorizer *authorizer);
-
-/** A call whose answers are final, or those of its actions that the mask asks for. */
-struct dk_decided_call {
-    struct dk_bytes principal, address, api; /**< for people, escaped where they are written */
-    struct dk_bytes context;                 /**< its record; empty: nothing could be asked */
-    struct dk_bytes request;                 /**< exactly `count` actions */
-    size_t count;
-    const dk_answer *answers;
-    int64_t took_ns; /**< 0: not measured */
-};
 
 /**
  * Any thread, never blocks: writes the audit lines, honouring the actions' log flags and the mask,

@@ -32,7 +32,7 @@ enum dk_on_unavailable {
 };
 
 /** Which decisions are recorded. */
-enum dk_decision_log_mode { DK_RECORD_DENIED, DK_RECORD_EVERY };
+enum dk_decision_log_mode { DK_RECORD_AGGREGATED, DK_RECORD_DENIED, DK_RECORD_EVERY };
 
 /** What a recorded decision leaves out. */
 enum dk_erasable {
@@ -80,10 +80,11 @@ struct dk_config {
     int64_t decision_log_buffer_bytes;
     int64_t decision_log_rotate_bytes, decision_log_rotate_ms;
     int64_t decision_log_files;
+    int64_t decision_log_period_ms; /**< for DK_RECORD_AGGREGATED */
+    int64_t questions_max_bytes;
     char *warm_start_file; /**< written and read by this library; empty: no warm start */
-    int64_t warm_start_max_bytes;
-    char *library_path; /**< read by the Java side before this library is there */
-    char **super_users; /**< "User:CN=broker,O=Org", trimmed; Kafka's own super.users */
+    char *library_path;    /**< read by the Java side before this library is there */
+    char **super_users;    /**< "User:CN=broker,O=Org", trimmed; Kafka's own super.users */
     size_t super_user_count;
     int64_t num_io_threads; /**< Kafka's own */
 };

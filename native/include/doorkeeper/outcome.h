@@ -6,6 +6,8 @@
 #ifndef DOORKEEPER_OUTCOME_H
 #define DOORKEEPER_OUTCOME_H
 
+#include <stdint.h>
+
 enum dk_outcome {
     DK_DENY = 0,
     DK_ALLOW = 1,
@@ -21,6 +23,14 @@ enum dk_source {
     DK_SOURCE_OPA = 3,
     DK_SOURCE_STALE = 4, /**< the last known allow, past its TTL, because there was no answer */
 };
+
+/** One action's answer: outcome in bits 0-1, source in bits 2-4. 0 is "denied by nobody". */
+typedef uint8_t dk_answer;
+#define DK_ANSWER(outcome, source) ((dk_answer)((outcome) | ((source) << 2)))
+#define DK_ANSWER_OUTCOME(answer) ((enum dk_outcome)((answer) & 3))
+#define DK_ANSWER_SOURCE(answer) ((enum dk_source)(((answer) >> 2) & 7))
+/** Only in answers of dk_authorizer_probe: the cache does not know. Not an allow. */
+#define DK_ANSWER_MISS ((dk_answer)0x20)
 
 /** "DENY", "ALLOW", ... and "none", "rule", "cache", "opa", "stale". Never NULL. */
 const char *dk_outcome_name(enum dk_outcome outcome);

@@ -102,8 +102,6 @@ struct dk_hash128 dk_question_key(const struct dk_keyed_hash *begun, const struc
 /** The same for up to DK_HASH_LANES actions at once; `keys` beyond `count` are overwritten. */
 void dk_question_keys(const struct dk_keyed_hash *begun, const struct dk_action *actions,
                       size_t count, uint64_t epoch, struct dk_hash128 keys[DK_HASH_LANES]);
-/** The question without an epoch: the same for as long as the process runs. */
-struct dk_hash128 dk_question_id(const struct dk_keyed_hash *begun, const struct dk_action *action);
 
 /** "READ", "TOPIC", "LITERAL"; for unknown codes "UNKNOWN_<code>", written into `room`. */
 struct dk_code_name {

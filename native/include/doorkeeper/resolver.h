@@ -49,6 +49,11 @@ void dk_resolver_run(struct dk_resolver *resolver);
 /** Any thread: every waiting and later call ends at once with DK_UNAVAILABLE. */
 void dk_resolver_stop(struct dk_resolver *resolver);
 
+/** How long a decision may be used, counted from when it was asked for: the TTL less up to a tenth,
+ *  by `key`, so that decisions made together do not expire together. Any thread. */
+int64_t dk_decision_ttl_ms(const struct dk_config *config, enum dk_outcome outcome,
+                           struct dk_hash128 key);
+
 struct dk_miss {
     struct dk_hash128 key; /**< of the action under the call's epoch */
     struct dk_action action;

@@ -62,7 +62,7 @@ final class AuthorizeCall {
     }
 
     void decide(Core core, KnownContext context, int deadlineCapMs) {
-        startedNanos = core.records() ? System.nanoTime() : 0;
+        startedNanos = core.recordsHits() ? System.nanoTime() : 0;
         if (context.record() == null) {
             return;
         }
@@ -124,8 +124,15 @@ final class AuthorizeCall {
         return (answers[action] & NativeCore.ANSWER_OUTCOME_MASK) == NativeCore.ANSWER_ALLOW;
     }
 
+    private boolean isFromCache(int action) {
+        return (answers[action] & NativeCore.ANSWER_SOURCE_MASK) == NativeCore.ANSWER_FROM_CACHE;
+    }
+
     /** The core decides this, too; here it spares encoding what nobody reads. */
     private boolean isAuditWanted(int mask, int action) {
+        if ((mask & NativeCore.AUDIT_RECORD_UNCACHED) != 0 && !isFromCache(action)) {
+            return true;
+        }
         if (isAllowed(action)) {
             return (mask & NativeCore.AUDIT_RECORD_ALLOWED) != 0
                     || (mask & NativeCore.AUDIT_ALLOWED) != 0 && actions[action].logIfAllowed();
@@ -172,19 +179,22 @@ final class AuthorizeCall {
     }
 
     private void takeProbed(int count, int notAllowed) {
-        // Where all are allowed the replies may still be 0, as they were before.
-        int common = notAllowed == 0 ? NativeCore.ANSWER_ALLOW : 0;
+        // Where all are allowed the replies are still 0, as they were before, if nobody reads them.
+        byte unwritten = notAllowed == 0 ? NativeCore.ANSWER_CACHED_ALLOW : 0;
         for (int i = 0; i < count; i++) {
             if (replies[i] == NativeCore.ANSWER_MISS) {
                 open[openCount++] = asked[i];
             } else {
-                answers[asked[i]] = (byte) (replies[i] | common);
+                answers[asked[i]] = replies[i] == 0 ? unwritten : replies[i];
             }
         }
     }
 
     /** Asks the core for everything that is open. */
     private void ask(Core core, KnownContext context, int deadlineCapMs) {
+        if (startedNanos == 0 && core.records()) {
+            startedNanos = System.nanoTime();
+        }
         request.clear();
         int count = 0;
         for (int i = 0; i < openCount; i++) {

@@ -140,6 +140,11 @@ final class Core {
         return scribe.auditMask() | recordMask;
     }
 
+    /** Whether the decision log is told of single decisions from the cache, too. */
+    boolean recordsHits() {
+        return (recordMask & ~NativeCore.AUDIT_RECORD_UNCACHED) != 0;
+    }
+
     /** Whether there is a decision log. */
     boolean records() {
         return recordMask != 0;

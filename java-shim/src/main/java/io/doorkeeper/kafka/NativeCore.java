@@ -11,7 +11,7 @@ package io.doorkeeper.kafka;
  */
 final class NativeCore {
     /** Raised with every change to a signature or record, here and in native_core.c. */
-    static final int ABI_VERSION = 4;
+    static final int ABI_VERSION = 5;
 
     /** For {@link #setting}. */
     static final int SETTING_FIELDS = 0;
@@ -30,6 +30,10 @@ final class NativeCore {
     /** An answer: the outcome in the low bits; the rest says where it came from. */
     static final int ANSWER_OUTCOME_MASK = 3;
     static final int ANSWER_ALLOW = 1;
+    /** The source in the next bits. */
+    static final int ANSWER_SOURCE_MASK = 7 << 2;
+    static final int ANSWER_FROM_CACHE = 2 << 2;
+    static final byte ANSWER_CACHED_ALLOW = ANSWER_FROM_CACHE | ANSWER_ALLOW;
     /** In an outcome: there is no decision, UNDEFINED or UNAVAILABLE. */
     static final int ANSWER_UNDECIDED = 2;
     static final byte ANSWER_MISS = 0x20;
@@ -40,6 +44,8 @@ final class NativeCore {
     /** Beside them: which decisions the decision log records. */
     static final int AUDIT_RECORD_DENIED = 4;
     static final int AUDIT_RECORD_ALLOWED = 8;
+    /** Whatever did not come from the cache. */
+    static final int AUDIT_RECORD_UNCACHED = 16;
 
     /** Levels of {@link #log} and of drained lines. */
     static final int LOG_ERROR = 0;
@@ -84,7 +90,7 @@ final class NativeCore {
      * Answers from local rules and the cache alone. Returns how many of the request's actions are
      * not allowed, with {@link #PROBE_LATE} if {@link #refresh} is to be called; or {@link
      * #PROBE_STALE}; or another negative number: all are denied. Where all are allowed, {@code
-     * answers} is written only if somebody audits that.
+     * answers} is written only if somebody reads that.
      */
     static native int probe(long core, long handle, byte[] request, int length, byte[] answers);
 

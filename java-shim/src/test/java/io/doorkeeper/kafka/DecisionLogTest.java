@@ -10,6 +10,9 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
 import java.util.stream.Collectors;
 import java.util.stream.IntStream;
 import org.apache.kafka.common.acl.AclOperation;
@@ -37,6 +40,7 @@ class DecisionLogTest {
         Map<String, Object> settings = Asking.settings(opa.url());
         settings.put("doorkeeper.decision.log.file", file.toString());
         settings.put("doorkeeper.decision.log.mode", mode);
+        settings.put("super.users", "User:root");
         authorizer = Asking.started(settings);
     }
 
@@ -44,6 +48,12 @@ class DecisionLogTest {
     void close() {
         authorizer.close();
         opa.close();
+    }
+
+    /** How many decisions the line stands for. */
+    private static long count(String line) {
+        Matcher count = Pattern.compile("\"count\":(\\d+)").matcher(line);
+        return count.find() ? Long.parseLong(count.group(1)) : 1;
     }
 
     /** Ends the authorizer, so that every line has come. */
@@ -132,6 +142,45 @@ class DecisionLogTest {
         long recorded = Asking.metric(authorizer, "decisions-recorded");
         assertEquals(recorded, lines().size());
         assertTrue(recorded > 0);
+    }
+
+    /** The first at once, what the cache answered as a count. */
+    @Test
+    void equalDecisionsAreCounted() throws IOException {
+        start("aggregated");
+        Asking.Request bob = Asking.request(Asking.certified("bob"));
+        Asking.Request superUser = Asking.request("root");
+        for (int round = 0; round < 3; round++) {
+            authorizer.authorize(bob, List.of(unlogged("allowed"), unlogged("denied")));
+            authorizer.authorize(superUser, List.of(unlogged("ruled")));
+        }
+        Set<String> expected = Set.of("TOPIC allowed ALLOW opa 1", "TOPIC allowed ALLOW cache 2",
+                "TOPIC denied DENY opa 1", "TOPIC denied DENY cache 2", "TOPIC ruled ALLOW rule 1",
+                "TOPIC ruled ALLOW rule 2");
+        List<String> lines = lines();
+        assertEquals(expected, lines.stream().map(line -> summary(line) + " " + count(line))
+                .collect(Collectors.toSet()));
+        assertEquals(expected.size(), lines.size());
+    }
+
+    @ParameterizedTest
+    @ValueSource(ints = {1, 128, 129, 10_000})
+    void countsAddUpToTheMetrics(int actions) throws IOException {
+        start("aggregated");
+        List<Action> list = Asking.read(IntStream.range(0, actions)
+                .mapToObj(i -> (i % 2 == 0 ? "allowed-" : "denied-") + i)
+                .collect(Collectors.toList()));
+        for (int round = 0; round < 3; round++) {
+            authorizer.authorize(Asking.request(Asking.certified("bob")), list);
+        }
+        assertEquals(3L * actions,
+                Asking.metric(authorizer, "hits") + Asking.metric(authorizer, "misses"));
+        Asking.await("what OPA decided is written or lost", () ->
+                Asking.metric(authorizer, "decisions-recorded")
+                        + Asking.metric(authorizer, "decisions-lost")
+                        == Asking.metric(authorizer, "misses"));
+        assertEquals(0, Asking.metric(authorizer, "decisions-lost"));
+        assertEquals(3L * actions, lines().stream().mapToLong(DecisionLogTest::count).sum());
     }
 
     @Test
