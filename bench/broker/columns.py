@@ -81,6 +81,7 @@ def make(directory, pki, opa):
         return Column(
             name, directory / name, pki, opa, principal_builder=authorizer is None,
             java_flags=JAVA_FLAGS, class_path=list(jars), extra=settings | extra,
+            audit_level="INFO",
         )  # fmt: skip
 
     plugin_settings = {

@@ -30,7 +30,7 @@ _LOGGING = """<?xml version="1.0" encoding="UTF-8"?>
   </Appenders>
   <Loggers>
     <Root level="INFO"><AppenderRef ref="server"/></Root>
-    <Logger name="kafka.authorizer.logger" level="DEBUG" additivity="false">
+    <Logger name="kafka.authorizer.logger" level="{audit_level}" additivity="false">
       <AppenderRef ref="audit"/>
     </Logger>
   </Loggers>
@@ -67,6 +67,7 @@ class Settings:
     principal_builder: bool = True
     separate_controller: bool = False
     audit_log: Path | None = None  # instead of a file in the node's directory
+    audit_level: str = "DEBUG"  # of kafka.authorizer.logger: a line for each that is allowed, too
     java_flags: list = field(default_factory=list)  # these win over the usual ones
     class_path: list = field(default_factory=list)  # besides Kafka's and Doorkeeper's
     extra: dict = field(default_factory=dict)
@@ -91,7 +92,11 @@ class Node:
         self._logging = self.directory / "log4j2.xml"
         self._audit_log = cluster.settings.audit_log or self.directory / "authorizer.log"
         self._logging.write_text(
-            _LOGGING.format(directory=self.directory, audit_log=self._audit_log)
+            _LOGGING.format(
+                directory=self.directory,
+                audit_log=self._audit_log,
+                audit_level=cluster.settings.audit_level,
+            )
         )
 
     def _settings(self):

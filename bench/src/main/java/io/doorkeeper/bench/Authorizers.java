@@ -22,15 +22,20 @@ final class Authorizers {
     private static final int TTL_S = 3600;
     /** Doorkeeper's default; by its own the plugin would forget most of them. */
     private static final int CACHE_ENTRIES = 262_144;
+    /** For a million of them. */
+    private static final String QUESTIONS_BYTES = String.valueOf(256 << 20);
     /** A machine that is slow for a moment must not end the run. */
     private static final int DEADLINE_MS = 2000;
 
     private Authorizers() {
     }
 
-    static OpenAuthorizer open(Column column, int topics, String opaUrl, String library) {
+    /** {@code log}: where decisions are recorded, if the column does. */
+    static OpenAuthorizer open(Column column, int topics, String opaUrl, String library,
+                               String log) {
         return switch (column) {
             case DOORKEEPER -> doorkeeper(opaUrl, library, topics);
+            case RECORDING -> recording(opaUrl, library, topics, log);
             case PLUGIN -> plugin(opaUrl, topics);
             case LITERAL_ACLS -> standard(literalNames(topics));
             case WILDCARD_ACL -> standard(Stream.of(ResourcePattern.WILDCARD_RESOURCE));
@@ -41,6 +46,14 @@ final class Authorizers {
     static OpenAuthorizer doorkeeper(String opaUrl, String library, int questions) {
         return new OpenAuthorizer(new MonitorableDoorkeeperAuthorizer(),
                 doorkeeperSettings(opaUrl, library, questions));
+    }
+
+    private static OpenAuthorizer recording(String opaUrl, String library, int questions,
+                                            String log) {
+        Map<String, String> settings = new HashMap<>(doorkeeperSettings(opaUrl, library, questions));
+        settings.put("doorkeeper.decision.log.file", log);
+        settings.put("doorkeeper.questions.max.bytes", QUESTIONS_BYTES);
+        return new OpenAuthorizer(new MonitorableDoorkeeperAuthorizer(), settings);
     }
 
     static Map<String, String> doorkeeperSettings(String opaUrl, String library,

@@ -15,7 +15,7 @@ import java.util.function.ToDoubleFunction;
 final class HitBench implements AutoCloseable {
     private static final long ROUND_MS = 100;
     /** Until everything is compiled, and again where only the numbers are others. */
-    private static final int FIRST_WARM_UP_ROUNDS = 15;
+    private static final int FIRST_WARM_UP_ROUNDS = 40;
     private static final int WARM_UP_ROUNDS = 5;
 
     private final YesServer yes = new YesServer();

@@ -32,22 +32,24 @@ final class HitWorker {
     private final Column column;
     private final String opaUrl;
     private final String library;
+    private final String log;
     private OpenAuthorizer authorizer;
     private int topics;
     private List<Asker> decoding;
     /** Null until a row wants them. */
     private List<Asker> sharing;
 
-    private HitWorker(Column column, String opaUrl, String library) {
+    private HitWorker(Column column, String opaUrl, String library, String log) {
         this.column = column;
         this.opaUrl = opaUrl;
         this.library = library;
+        this.log = log;
     }
 
-    /** Arguments: the column, OPA's URL, Doorkeeper's library. */
+    /** Arguments: the column, OPA's URL, Doorkeeper's library, where decisions are recorded. */
     public static void main(String[] arguments) throws Exception {
-        HitWorker worker =
-                new HitWorker(Column.valueOf(arguments[0]), arguments[1], arguments[2]);
+        HitWorker worker = new HitWorker(Column.valueOf(arguments[0]), arguments[1], arguments[2],
+                arguments[3]);
         BufferedReader commands = new BufferedReader(
                 new InputStreamReader(System.in, StandardCharsets.US_ASCII));
         try {
@@ -72,7 +74,7 @@ final class HitWorker {
     private String prepare(int questions) throws Exception {
         close();
         topics = questions;
-        authorizer = Authorizers.open(column, questions, opaUrl, library);
+        authorizer = Authorizers.open(column, questions, opaUrl, library, log);
         decoding = askers(List.of());
         sharing = null;
         List<Callable<Void>> fills = new ArrayList<>();
@@ -99,7 +101,7 @@ final class HitWorker {
 
     /** Doorkeeper's own builder remembers what belongs to a connection in its principal. */
     private Asker asker(List<String> known, int seed) {
-        KafkaPrincipal principal = column == Column.DOORKEEPER
+        KafkaPrincipal principal = column.isDoorkeeper()
                 ? EncodedRequests.certified(Requests.CLIENT) : Requests.CLIENT;
         return new Asker(authorizer, new Requests(principal, known, seed));
     }

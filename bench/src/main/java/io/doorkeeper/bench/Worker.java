@@ -24,12 +24,14 @@ final class Worker implements AutoCloseable {
     private final BufferedReader answers;
 
     Worker(Column column, String opaUrl, Path library, Path directory) throws IOException {
-        log = directory.resolve(column.name().toLowerCase(Locale.ROOT) + ".log");
+        String name = column.name().toLowerCase(Locale.ROOT);
+        log = directory.resolve(name + ".log");
         List<String> command = new ArrayList<>();
         command.add(Path.of(System.getProperty("java.home"), "bin", "java").toString());
         command.addAll(ManagementFactory.getRuntimeMXBean().getInputArguments());
         command.addAll(List.of("-cp", System.getProperty("java.class.path"),
-                HitWorker.class.getName(), column.name(), opaUrl, library.toString()));
+                HitWorker.class.getName(), column.name(), opaUrl, library.toString(),
+                directory.resolve(name + ".jsonl").toString()));
         process = new ProcessBuilder(command).redirectError(log.toFile()).start();
         answers = process.inputReader(StandardCharsets.US_ASCII);
     }
