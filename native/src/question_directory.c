@@ -19,6 +19,8 @@
 /* Chains stay short: most questions take more than this, and a context has some of them. */
 #define BYTES_OF_CHAIN 128u
 #define CHAINS_MIN 64u
+/* A context with more than this part of all bytes makes room for itself. */
+#define LARGEST_PART 4
 
 /** First member of what stands in a table. */
 struct node {
@@ -45,6 +47,7 @@ struct context {
     struct node node;
     struct context *prev, *next;
     struct question *questions;
+    size_t questions_bytes;
     size_t request_len; /* of their records together */
     size_t len;
     uint8_t record[];
@@ -148,15 +151,14 @@ static struct dk_known_question known(struct question *question) {
     };
 }
 
-/* There is one. */
-static void remove_oldest(struct dk_question_directory *directory) {
-    struct context *context = directory->contexts;
+static void remove_oldest_of(struct dk_question_directory *directory, struct context *context) {
     struct question *question = context->questions;
     if (directory->leaves != NULL) {
         struct dk_known_question leaving = known(question);
         directory->leaves(directory->user, &leaving);
     }
     directory->bytes -= question_size(question->len);
+    context->questions_bytes -= question_size(question->len);
     directory->count--;
     context->request_len -= question->len;
     table_remove(&directory->questions_by_key, &question->node);
@@ -173,7 +175,7 @@ void dk_question_directory_destroy(struct dk_question_directory *directory) {
     }
     directory->leaves = NULL;
     while (directory->contexts != NULL) {
-        remove_oldest(directory);
+        remove_oldest_of(directory, directory->contexts);
     }
     free(directory->questions_by_key.chains);
     free(directory->contexts_by_id.chains);
@@ -247,12 +249,14 @@ static struct context *add_context(struct dk_question_directory *directory, stru
     return context;
 }
 
+static struct context *find_context(const struct dk_question_directory *directory,
+                                    struct dk_hash128 id) {
+    return (struct context *)*table_place(&directory->contexts_by_id, id);
+}
+
 static struct context *find_or_add_context(struct dk_question_directory *directory,
                                            struct dk_hash128 id, struct dk_bytes record) {
-    struct context *context = NULL;
-    if (directory->contexts != NULL) {
-        context = (struct context *)*table_place(&directory->contexts_by_id, id);
-    }
+    struct context *context = find_context(directory, id);
     return context != NULL ? context : add_context(directory, id, record);
 }
 
@@ -271,20 +275,29 @@ static struct question *add_question(struct dk_question_directory *directory,
     directory->count++;
     DL_APPEND(context->questions, question);
     context->request_len += len;
+    context->questions_bytes += question_size(len);
     directory->bytes += question_size(len);
     directory->additions++;
     return question;
 }
 
-/* Room for a question whose context may be new, too. */
-static bool make_room(struct dk_question_directory *directory, size_t context_len,
-                      const struct dk_action *action) {
+/* Who asks for very many names pushes out its own questions, not everybody's. */
+static struct context *who_makes_room(const struct dk_question_directory *directory,
+                                      struct dk_hash128 id) {
+    struct context *own = find_context(directory, id);
+    bool is_large = own != NULL && own->questions_bytes > directory->max_bytes / LARGEST_PART;
+    return is_large ? own : directory->contexts;
+}
+
+/* Room for a question of context `id`, which may be new, too. */
+static bool make_room(struct dk_question_directory *directory, struct dk_hash128 id,
+                      size_t context_len, const struct dk_action *action) {
     size_t needed = context_size(context_len) + question_size(ACTION_UNHASHED + action->hashed.len);
     if (needed > directory->max_bytes) {
         return false;
     }
     while (directory->contexts != NULL && needed > directory->max_bytes - directory->bytes) {
-        remove_oldest(directory);
+        remove_oldest_of(directory, who_makes_room(directory, id));
     }
     return true;
 }
@@ -296,10 +309,11 @@ static struct question *put_new(struct dk_question_directory *directory,
     dk_writer_reset(&directory->record);
     dk_context_write_asked(context, &directory->record);
     struct dk_bytes record = dk_writer_view(&directory->record);
-    if (directory->record.failed || !make_room(directory, record.len, action)) {
+    struct dk_hash128 id = dk_keyed_hash_finish(begun);
+    if (directory->record.failed || !make_room(directory, id, record.len, action)) {
         return NULL;
     }
-    struct context *owner = find_or_add_context(directory, dk_keyed_hash_finish(begun), record);
+    struct context *owner = find_or_add_context(directory, id, record);
     if (owner == NULL) {
         return NULL;
     }

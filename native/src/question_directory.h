@@ -6,7 +6,8 @@
  * uses this one.
  *
  * Bounded in bytes. Questions stand with their context, contexts and the questions of each in the
- * order in which they were put; what has to go is the oldest question of the oldest context.
+ * order in which they were put; what has to go is the oldest question of the oldest context, or of
+ * the context that asks, if that has a quarter of all.
  *
  * A question is here whether it was allowed or denied: what the answer was is not.
  *

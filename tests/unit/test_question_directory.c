@@ -15,8 +15,9 @@
 
 #include <cmocka.h>
 
-#define CONTEXTS 12u
-#define NAMES 40u
+/* None takes a quarter of the directory. */
+#define CONTEXTS 40u
+#define NAMES 12u
 
 /* One question of the test, as records. */
 struct asked {
@@ -118,6 +119,28 @@ static void the_same_question_stands_there_once(void **state) {
     assert_int_equal(dk_question_directory_bytes(directory), bytes);
     assert_int_equal(dk_question_directory_additions(directory), 1);
     clean_up(&asked);
+    dk_question_directory_destroy(directory);
+}
+
+/* Invented names must not push out what others asked. */
+static void who_asks_for_very_much_makes_room_for_itself(void **state) {
+    (void)state;
+    struct dk_question_directory *directory = new_directory(8000);
+    struct asked alice;
+    make(&alice, "alice", "orders");
+    assert_true(dk_question_directory_put(directory, &alice.context, &alice.action, NULL));
+    for (size_t i = 0; i < 200; i++) {
+        struct asked mallory;
+        char name[24];
+        snprintf(name, sizeof(name), "invented-%zu", i);
+        make(&mallory, "mallory", name);
+        assert_true(dk_question_directory_put(directory, &mallory.context, &mallory.action, NULL));
+        assert_true(has(directory, &mallory));
+        clean_up(&mallory);
+    }
+    assert_in_range(dk_question_directory_count(directory), 20, 199);
+    assert_true(has(directory, &alice));
+    clean_up(&alice);
     dk_question_directory_destroy(directory);
 }
 
@@ -328,7 +351,11 @@ static void is_what_the_model_says(void **state) {
             dropped++;
         }
         model_put(&model, context, name);
+        if (round % 100 == 99) {
+            dk_question_directory_set_epoch(directory, round);
+        }
         assert_as_model(directory, &model);
+        assert_true(has(directory, asked));
     }
     assert_true(dropped > ROUNDS / 10);
     assert_true(model.count > 10);
@@ -401,6 +428,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(gives_the_text_back),
         cmocka_unit_test(the_same_question_stands_there_once),
+        cmocka_unit_test(who_asks_for_very_much_makes_room_for_itself),
         cmocka_unit_test(keys_are_those_of_the_epoch),
         cmocka_unit_test(a_context_is_what_opa_is_asked),
         cmocka_unit_test(a_certificate_that_is_sent_is_kept),
