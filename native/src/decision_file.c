@@ -63,6 +63,7 @@ static off_t end_of_lines(int file, off_t size) {
         off_t from = size > (off_t)sizeof(room) ? size - (off_t)sizeof(room) : 0;
         ssize_t len = pread(file, room, (size_t)(size - from), from);
         if (len != size - from) {
+            errno = len < 0 ? errno : EIO; /* somebody cuts it shorter just now */
             return -1;
         }
         const char *last = memrchr(room, '\n', (size_t)len);
@@ -157,10 +158,19 @@ static bool name_rotated(const struct dk_decision_file *file, char out[PATH_LEN]
     return false;
 }
 
-static void rotate(struct dk_decision_file *file) {
+/* Returns 0 or an errno. */
+static int rename_current(const struct dk_decision_file *file) {
     char rotated[PATH_LEN];
-    if (!name_rotated(file, rotated) || rename(path_of(file), rotated) != 0) {
-        say(file, "cannot begin the next file", errno);
+    if (!name_rotated(file, rotated)) {
+        return EEXIST;
+    }
+    return rename(path_of(file), rotated) == 0 ? 0 : errno;
+}
+
+static void rotate(struct dk_decision_file *file) {
+    int error = rename_current(file);
+    if (error != 0) {
+        say(file, "cannot begin the next file", error);
         file->opened_ms = dk_clock_ms(); /* not again at once */
         return;
     }

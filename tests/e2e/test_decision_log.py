@@ -6,6 +6,7 @@ import json
 import pytest
 
 from harness.clients import Client
+from harness.faulty_disk import FaultyDisk
 from harness.jmx import counters
 from harness.kafka import HAS_METRICS
 from harness.load import Producer
@@ -33,6 +34,24 @@ def recorded_cluster(request, decisions, new_opa, new_cluster, pki):
     cluster = new_cluster(opa.url, extra=settings)
     cluster.start()
     assert Client(cluster, pki.identity("admin")).create_topic("orders") is None
+    yield cluster
+    cluster.stop()
+
+
+@pytest.fixture
+def disk(decisions, tmp_path):
+    return FaultyDisk(decisions, tmp_path)
+
+
+@pytest.fixture
+def cluster_on_faulty_disk(decisions, disk, opa, new_cluster):
+    settings = {
+        "doorkeeper.decision.log.file": decisions,
+        "doorkeeper.decision.log.mode": "every",
+        "doorkeeper.decision.log.buffer.bytes": 65536,
+    }
+    cluster = new_cluster(opa.url, environment=disk.environment, extra=settings)
+    cluster.start()
     yield cluster
     cluster.stop()
 
@@ -82,3 +101,31 @@ def test_what_was_decided_outlives_a_broker_that_is_killed(recorded_cluster, dec
     assert text.startswith(left), "what was whole is still there"
     assert len(text) > len(left), "and it goes on behind it"
     assert outcomes(text, "alice", "WRITE") == {"ALLOW"}
+
+
+@pytest.mark.skipif(not HAS_METRICS, reason="shows by metrics what is lost")
+@pytest.mark.parametrize("fault", ["full", "hangs"])
+def test_a_disk_that_takes_nothing_delays_nobody(
+    cluster_on_faulty_disk, disk, decisions, pki, fault
+):
+    cluster = cluster_on_faulty_disk
+    assert Client(cluster, pki.identity("admin")).create_topic("orders") is None
+    load = Producer(Client(cluster, pki.identity("alice")), "orders")
+    wait_until("it is written", lambda: "alice" in whole_lines(decisions))
+    with disk.that(fault):
+        wait_until("decisions are lost", lambda: counters(cluster)["decisions-lost"] > 0, 120)
+        acked = len(load.acked)
+        wait_until("alice works on", lambda: len(load.acked) > acked + MESSAGES)
+    written = len(whole_lines(decisions))
+    wait_until("the log goes on", lambda: len(whole_lines(decisions)) > written)
+    load.stop()
+    assert load.errors == []
+    seen = wait_until("all is written or lost", lambda: settled(cluster))
+    assert count(whole_lines(decisions)) >= seen["decisions-recorded"]
+
+
+def settled(cluster):
+    """The counters, when what was decided is recorded or lost."""
+    seen = counters(cluster)
+    decided = seen["hits"] + seen["misses"] + seen["rules"]
+    return seen if seen["decisions-recorded"] + seen["decisions-lost"] == decided else None

@@ -216,7 +216,7 @@ static void *stop_as_well(void *user) {
     return NULL;
 }
 
-static void make_authorizer(struct round *round, const struct temp_dir *dir) {
+static void make_authorizer(struct round *round, const struct temp_dir *dir, const char *mode) {
     char urls[2 * TEMP_PATH_MAX + 20];
     char token_path[TEMP_PATH_MAX], decisions_path[TEMP_PATH_MAX];
     struct dk_config config;
@@ -234,7 +234,7 @@ static void make_authorizer(struct round *round, const struct temp_dir *dir) {
         {dk_bytes_of("doorkeeper.cache.ttl.allow.ms"), dk_bytes_of("20")},
         {dk_bytes_of("doorkeeper.cache.ttl.deny.ms"), dk_bytes_of("20")},
         {dk_bytes_of("doorkeeper.decision.log.file"), dk_bytes_of(decisions_path)},
-        {dk_bytes_of("doorkeeper.decision.log.mode"), dk_bytes_of("every")},
+        {dk_bytes_of("doorkeeper.decision.log.mode"), dk_bytes_of(mode)},
         {dk_bytes_of("doorkeeper.decision.log.buffer.bytes"), dk_bytes_of("65536")},
         {dk_bytes_of("doorkeeper.decision.log.rotate.bytes"), dk_bytes_of("65536")},
         {dk_bytes_of("doorkeeper.decision.log.files"), dk_bytes_of("1")},
@@ -243,6 +243,7 @@ static void make_authorizer(struct round *round, const struct temp_dir *dir) {
         fail_msg("%s", why.text);
     }
     config.opa_poll_interval_ms = 5; /* less than a person may set: rounds are short */
+    config.decision_log_period_ms = 20;
     assert_int_equal(dk_authorizer_new(&config, &round->authorizer, &why), DK_OK);
 }
 
@@ -283,7 +284,7 @@ static void play_round(const struct temp_dir *dir, unsigned number) {
         round.opas[i] = fake_opa_start_at(round.socket_paths[i]);
         assert_non_null(round.opas[i]);
     }
-    make_authorizer(&round, dir);
+    make_authorizer(&round, dir, number % 2 == 0 ? "every" : "aggregated");
     for (size_t i = 0; i < ASKERS; i++) { /* before there is anybody to answer */
         askers[i] = (struct asker){.round = &round, .context = dk_writer_view(&contexts[i])};
         start(&askers[i].thread, ask, &askers[i]);

@@ -68,6 +68,7 @@ class Settings:
     separate_controller: bool = False
     audit_log: Path | None = None  # instead of a file in the node's directory
     audit_level: str = "DEBUG"  # of kafka.authorizer.logger: a line for each that is allowed, too
+    environment: dict = field(default_factory=dict)  # besides that of the tests
     java_flags: list = field(default_factory=list)  # these win over the usual ones
     class_path: list = field(default_factory=list)  # besides Kafka's and Doorkeeper's
     extra: dict = field(default_factory=dict)
@@ -144,7 +145,9 @@ class Node:
     def start(self):
         main = ["kafka.Kafka", self._properties]
         jmx = self._jmx() if "broker" in self.roles else []
-        self.process = Process(self._java(main, *jmx), self.directory / "stdout.log")
+        environment = os.environ | self.cluster.settings.environment
+        log = self.directory / "stdout.log"
+        self.process = Process(self._java(main, *jmx), log, environment)
 
     def format(self):
         identity = f"--cluster-id={self.cluster.id}"  # which may begin with a dash
