@@ -195,11 +195,11 @@ void dk_question_directory_on_leaving(struct dk_question_directory *directory,
 static void make_keys(struct dk_question_directory *directory, struct context *context) {
     struct dk_context parsed;
     struct dk_keyed_hash begun;
-    struct question *question;
     /* What does not parse cannot be here: it was written from what did. */
     (void)!dk_context_parse((struct dk_bytes){context->record, context->len}, &parsed);
     dk_question_begin(&directory->hash_key, &parsed, &begun);
-    DL_FOREACH(context->questions, question) {
+    for (struct question *question = context->questions; question != NULL;
+         question = question->next) {
         struct dk_bytes record = {question->record, question->len};
         struct dk_action action;
         if (dk_action_parse(&record, &action) == DK_OK) {
@@ -210,11 +210,10 @@ static void make_keys(struct dk_question_directory *directory, struct context *c
 }
 
 void dk_question_directory_set_epoch(struct dk_question_directory *directory, uint64_t epoch) {
-    struct context *context;
     struct table *table = &directory->questions_by_key;
     directory->epoch = epoch;
     memset(table->chains, 0, (table->mask + 1) * sizeof(*table->chains));
-    DL_FOREACH(directory->contexts, context) {
+    for (struct context *context = directory->contexts; context != NULL; context = context->next) {
         make_keys(directory, context);
     }
 }
