@@ -68,7 +68,7 @@ setup_opa() {
 
 setup_build() {
     apt_install build-essential cmake ninja-build pkg-config libcurl4-openssl-dev libssl-dev \
-        libcjson-dev zlib1g-dev uthash-dev libcmocka-dev default-jdk-headless maven
+        libcjson-dev zlib1g-dev librdkafka-dev uthash-dev libcmocka-dev default-jdk-headless maven
 }
 
 setup_check() {
@@ -80,7 +80,7 @@ setup_check() {
 
 # The brokers, clients and Python packages of the end-to-end tests and the demo.
 setup_end_to_end() {
-    apt_install python3-venv openssl kcat
+    apt_install python3-venv openssl kcat jq
     if ! cmp -s tests/e2e/requirements.txt .dev/venv/requirements.txt; then
         say "installing the Python packages of the end-to-end tests into .dev/venv"
         python3 -m venv .dev/venv

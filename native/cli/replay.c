@@ -6,6 +6,7 @@
 #include "log_reader.h"
 #include "replay_ask.h"
 #include "replay_flags.h"
+#include "topic_reader.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -26,13 +27,15 @@ static const char help_text[] =
     "\n"
     "Asks the questions of recorded decisions again, and says which would be answered otherwise.\n"
     "LOG is a decision log of OPA or Doorkeeper: JSON Lines, JSON arrays, gzip of either, what\n"
-    "`opa run` prints; - for standard input.\n"
+    "`opa run` prints; - for standard input, topic:NAME for a Kafka topic.\n"
     "\n"
     "  --policy X             an OPA (http://, https://, unix:/path), or a bundle: a directory or\n"
     "                         tar.gz, which a private OPA then serves\n"
     "  --against Y            compare with the answers of this one, not with what was recorded\n"
     "  --rule PATH            ask this rule, as kafka/authz/batch, not the recorded ones\n"
     "  --opa-binary OPA       the OPA that serves bundles (opa)\n"
+    "  --kafka-config FILE    librdkafka's properties for topics: bootstrap.servers and so on\n"
+    "  --share I/N            of topics only the I-th share of N, by partitions: for N runs\n"
     "  --principal NAME       only this principal, as alice or User:alice; a * at the end stands\n"
     "                         for any end\n"
     "  --resource NAME        only this resource, as orders, TOPIC:orders or TOPIC:orders*\n"
@@ -194,13 +197,45 @@ static bool read_events(struct run *run, const char *log, struct dk_log_reader *
     }
 }
 
-static bool read_log(struct run *run, const char *log) {
+static bool read_fd(struct run *run, const char *log, int fd) {
     struct dk_log_reader *reader = NULL;
+    bool ok = false;
+    if (dk_log_reader_new(fd, run->flags.max_event, &reader) == DK_OK) {
+        ok = read_events(run, log, reader);
+    }
+    dk_log_reader_destroy(reader);
+    return ok;
+}
+
+static bool read_topic(struct run *run, const char *log) {
+    const struct dk_topic_source source = {
+        .topic = dk_replay_topic(log),
+        .config = run->flags.kafka_config,
+        .share = run->flags.share,
+        .shares = run->flags.shares,
+        .is_stopped = is_stopped,
+    };
+    struct dk_topic_reader *reader = NULL;
+    struct dk_error_text why = {""};
+    enum dk_error error = dk_topic_reader_new(&source, &reader, &why);
+    bool ok = error == DK_OK && read_fd(run, log, dk_topic_reader_fd(reader));
+    if (error == DK_OK) {
+        error = dk_topic_reader_end(reader, &why);
+    }
+    if (error != DK_OK && !is_stopped()) {
+        (void)trouble(run, why.text[0] != '\0' ? why.text : dk_strerror(error));
+    }
+    return ok && error == DK_OK;
+}
+
+static bool read_log(struct run *run, const char *log) {
     struct dk_error_text why;
     char escaped[300];
     bool standard = strcmp(log, "-") == 0;
+    if (dk_replay_topic(log) != NULL) {
+        return read_topic(run, log);
+    }
     int fd = standard ? STDIN_FILENO : open(log, O_RDONLY | O_CLOEXEC);
-    bool ok = false;
     if (fd < 0) {
         int cause = errno;
         size_t len = dk_bytes_escape(dk_bytes_of(log), escaped, sizeof(escaped));
@@ -208,10 +243,7 @@ static bool read_log(struct run *run, const char *log) {
         (void)trouble(run, why.text);
         return false;
     }
-    if (dk_log_reader_new(fd, run->flags.max_event, &reader) == DK_OK) {
-        ok = read_events(run, standard ? "standard input" : log, reader);
-    }
-    dk_log_reader_destroy(reader);
+    bool ok = read_fd(run, standard ? "standard input" : log, fd);
     if (!standard) {
         (void)close(fd);
     }

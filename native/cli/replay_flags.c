@@ -11,6 +11,7 @@
 
 #define EVENT_MIN 1024u
 #define EVENT_MAX ((uint64_t)256 * 1024 * 1024)
+#define SHARES_MAX 10000u
 #define NO_FAILS 0u
 #define ALL_DIFFERENCES                                                                            \
     (1u << DK_NEWLY_DENIED | 1u << DK_NEWLY_ALLOWED | 1u << DK_NOW_UNDEFINED |                     \
@@ -64,6 +65,24 @@ static enum dk_error set_max_event(struct dk_replay_flags *flags, const char *na
         return dk_flag_error(why, name, value, "a whole number of bytes from 1024 to 268435456");
     }
     flags->max_event = (size_t)bytes;
+    return DK_OK;
+}
+
+/* As 1/4: the first of four runs. */
+static enum dk_error set_share(struct dk_replay_flags *flags, const char *name, const char *value,
+                               struct dk_error_text *why) {
+    char first[8] = "";
+    uint64_t share = 0, shares = 0;
+    size_t len = strcspn(value, "/");
+    if (len < sizeof(first)) {
+        memcpy(first, value, len);
+    }
+    if (value[len] != '/' || !parse_number(value + len + 1, 1, SHARES_MAX, &shares) ||
+        !parse_number(first, 1, shares, &share)) {
+        return dk_flag_error(why, name, value, "which share of how many, as 1/4");
+    }
+    flags->share = (uint32_t)share - 1;
+    flags->shares = (uint32_t)shares;
     return DK_OK;
 }
 
@@ -162,6 +181,8 @@ static const struct flag table[] = {
     TEXT("--policy", policy),
     TEXT("--against", against),
     TEXT("--opa-binary", opa_binary),
+    TEXT("--kafka-config", kafka_config),
+    {"--share", set_share, 0},
     TEXT("--principal", options.principal),
     TEXT("--resource", options.resource),
     {"--rule", set_rule, 0},
@@ -230,6 +251,28 @@ static enum dk_error take_flag(int argc, char **argv, int *i, struct dk_replay_f
     return store(flag, argv[*i], out, why);
 }
 
+const char *dk_replay_topic(const char *log) {
+    static const char scheme[] = "topic:";
+    return strncmp(log, scheme, sizeof(scheme) - 1) == 0 ? log + sizeof(scheme) - 1 : NULL;
+}
+
+static enum dk_error check_topics(const struct dk_replay_flags *flags, struct dk_error_text *why) {
+    size_t topics = 0;
+    for (size_t i = 0; i < flags->log_count; i++) {
+        topics += dk_replay_topic(flags->logs[i]) != NULL;
+    }
+    if (topics > 0 && flags->kafka_config == NULL) {
+        return dk_fail(why, DK_ERR_CONFIG,
+                       "--kafka-config: missing; name a file of librdkafka's properties, with "
+                       "bootstrap.servers");
+    }
+    if (topics == 0 && (flags->kafka_config != NULL || flags->shares > 1)) {
+        return dk_fail(why, DK_ERR_CONFIG, "%s: is for a topic; name one as topic:NAME",
+                       flags->kafka_config != NULL ? "--kafka-config" : "--share");
+    }
+    return DK_OK;
+}
+
 static enum dk_error check(const struct dk_replay_flags *flags, struct dk_error_text *why) {
     size_t to_stdout = 0;
     for (size_t i = 0; i < flags->output_count; i++) {
@@ -241,14 +284,15 @@ static enum dk_error check(const struct dk_replay_flags *flags, struct dk_error_
                        "tar.gz");
     }
     if (flags->log_count == 0) {
-        return dk_fail(why, DK_ERR_CONFIG, "no log: name files, or - for standard input");
+        return dk_fail(why, DK_ERR_CONFIG,
+                       "no log: name files, topic:NAME, or - for standard input");
     }
     if (to_stdout > 1) {
         return dk_fail(why, DK_ERR_CONFIG,
                        "--output: two of them to standard output; name a file for one, as "
                        "markdown=comment.md");
     }
-    return DK_OK;
+    return check_topics(flags, why);
 }
 
 enum dk_error dk_replay_flags_parse(int argc, char **argv, struct dk_replay_flags *out,
@@ -256,6 +300,7 @@ enum dk_error dk_replay_flags_parse(int argc, char **argv, struct dk_replay_flag
     bool only_logs = false;
     memset(out, 0, sizeof(*out));
     out->opa_binary = "opa";
+    out->shares = 1;
     out->options.sample = 1;
     out->since_ns = INT64_MIN;
     out->until_ns = INT64_MAX;

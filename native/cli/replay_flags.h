@@ -14,6 +14,8 @@ struct dk_replay_target {
 
 struct dk_replay_flags {
     const char *policy, *against, *opa_binary;
+    const char *kafka_config;         /**< for logs that are topics */
+    uint32_t share, shares;           /**< this run's, from 0, of so many */
     struct dk_replay_options options; /**< `has_against` not yet set */
     int64_t since_ns, until_ns;
     size_t max_event, most;
@@ -24,6 +26,9 @@ struct dk_replay_flags {
     const char **logs; /**< points into argv */
     size_t log_count;
 };
+
+/** The name of the topic that `log` says, NULL if it is a file. */
+const char *dk_replay_topic(const char *log);
 
 /**
  * `argv[0]` is the command. Reorders argv, so that `logs` stand together. DK_ERR_CONFIG names the

@@ -212,3 +212,98 @@ def test_the_gate_for_ci(log, tmp_path):
 
     (policy / "more.rego").write_text("package more\nnot_covered if input.x\n")
     assert run_gate(policy, log, out).returncode == 3
+
+
+# ---- a topic ---------------------------------------------------------------------------------
+
+TOPIC_GRANTS = {
+    "topics": {
+        "orders": {"read": ["bob"], "write": ["alice"]},
+        "decisions": {"read": ["auditor"], "write": ["shipper"]},
+    },
+    "cluster": {"kafka-cluster": {}},
+}
+# docs/audit.md has the same.
+KEYED = r"""select(.input.principal.name != "shipper") | "\(.input.principal.name | @json)\t\(.)" """
+
+
+def kafka_config(cluster, identity, path):
+    settings = cluster.client_settings(identity)
+    path.write_text("".join(f"{name}={value}\n" for name, value in settings.items()))
+    return path
+
+
+@pytest.fixture(scope="module")
+def mirrored(new_opa, new_cluster, pki, tmp_path_factory):
+    """A broker, its decision log, and the same in a topic of three partitions."""
+    directory = tmp_path_factory.mktemp("mirrored")
+    recorded, log = directory / "recorded.jsonl", directory / "log.jsonl"
+    opa = new_opa()
+    opa.start()
+    opa.publish("first", TOPIC_GRANTS)
+    cluster = new_cluster(opa.url, extra={"doorkeeper.decision.log.file": recorded})
+    cluster.start()
+    admin = Client(cluster, pki.identity("admin"))
+    assert admin.create_topic("orders") is None
+    assert admin.create_topic("decisions", partitions=3) is None
+    assert Client(cluster, pki.identity("alice")).produce("orders", b"x") is None
+    assert Client(cluster, pki.identity("bob")).consume("orders", 1)[1] is None
+    assert Client(cluster, pki.identity("mallory")).produce("orders", b"x") is not None
+    wait_until("mallory is recorded", lambda: '"mallory"' in recorded.read_text())
+    text = recorded.read_text()
+    log.write_text(text[: text.rfind("\n") + 1])
+    config = kafka_config(cluster, pki.identity("shipper"), directory / "shipper.conf")
+    shipping = f"jq -r '{KEYED}' {log} | kcat -P -t decisions -K '\\t' -F {config}"
+    subprocess.run(["bash", "-o", "pipefail", "-c", shipping], check=True, timeout=60)
+    yield cluster, log
+    cluster.stop()
+
+
+def test_the_documented_shipper_is_the_tested_one():
+    assert KEYED.strip() in (REPOSITORY / "docs" / "audit.md").read_text()
+
+
+def test_a_topic_is_as_good_as_its_file(mirrored, publish, replay, pki, tmp_path):
+    cluster, log = mirrored
+    config = kafka_config(cluster, pki.identity("auditor"), tmp_path / "auditor.conf")
+    policy = publish("changed", {**TOPIC_GRANTS, "topics": {"orders": {"write": ["alice"]}}})
+    topic = ("topic:decisions", "--kafka-config", config)
+
+    def of(*arguments):
+        return report_of(replay(*arguments, "--policy", policy, "--output", "json"), 1)
+
+    whole, read = of(log), of(*topic)
+    assert read["totals"] == whole["totals"] and read["log"] == whole["log"]
+    assert read["differences"] == whole["differences"] != []
+    arguments = (*topic, "--policy", policy, "--output", "json")
+    shares = [replay(*arguments, "--share", f"{n}/3") for n in (1, 2, 3)]
+    decisions = [json.loads(one.stdout)["log"]["decisions"] for one in shares if one.stdout]
+    assert len(decisions) > 1, "keys are spread"
+    assert sum(decisions) == whole["log"]["decisions"]
+
+
+@pytest.mark.parametrize("name, topic", [("mallory", "decisions"), ("auditor", "no-such")])
+def test_a_topic_that_cannot_be_read_is_trouble(
+    mirrored, publish, replay, pki, tmp_path, name, topic
+):
+    config = kafka_config(mirrored[0], pki.identity(name), tmp_path / "kafka.conf")
+    policy = publish("same", TOPIC_GRANTS)
+    run = replay(f"topic:{topic}", "--kafka-config", config, "--policy", policy)
+    assert run.returncode == 2
+    assert f"topic:{topic}: ".encode() in run.stderr and b"uthoriz" in run.stderr, run.stderr
+
+
+@pytest.mark.parametrize(
+    "line, words",
+    [
+        ("no.such.property=1", "no.such.property: librdkafka has no such property"),
+        ("", "Connection refused"),
+        ("socket.timeout.ms=soon", "socket.timeout.ms: "),
+        ("ssl.ca.location=/nowhere", "topic:decisions: "),
+    ],
+)
+def test_a_wrong_kafka_config_is_said(publish, replay, tmp_path, line, words):
+    config = tmp_path / "kafka.conf"
+    config.write_text(f"bootstrap.servers=127.0.0.1:1\nsecurity.protocol=ssl\n{line}\n")
+    run = replay("topic:decisions", "--kafka-config", config, "--policy", publish("same", GRANTS))
+    assert run.returncode == 2 and words in run.stderr.decode(), run.stderr

@@ -274,14 +274,23 @@ static void test_flags(void **state) {
     assert_int_equal(flags.max_event, 1024);
     flags = parsed(ARGUMENTS("a", "--policy", "x", "--fail-on", "none"));
     assert_int_equal(flags.fails, 0);
+    assert_int_equal(flags.shares, 1);
     assert_int_equal(flags.outputs[0].format, DK_REPLAY_TABLE);
+    flags = parsed(
+        ARGUMENTS("topic:a", "--policy", "x", "--kafka-config", "kcat.conf", "--share", "2/16"));
+    assert_string_equal(dk_replay_topic(flags.logs[0]), "a");
+    assert_null(dk_replay_topic("a"));
+    assert_string_equal(flags.kafka_config, "kcat.conf");
+    assert_int_equal(flags.share, 1);
+    assert_int_equal(flags.shares, 16);
 }
 
 static void test_flags_that_are_wrong(void **state) {
     (void)state;
     expect_wrong("--policy: missing; name the URL of an OPA, or a bundle's directory or tar.gz",
                  ARGUMENTS("a"));
-    expect_wrong("no log: name files, or - for standard input", ARGUMENTS("--policy=x"));
+    expect_wrong("no log: name files, topic:NAME, or - for standard input",
+                 ARGUMENTS("--policy=x"));
     expect_wrong("--polcy: there is no such flag; see doorkeeper replay --help",
                  ARGUMENTS("a", "--polcy"));
     expect_wrong("--policy: needs a value", ARGUMENTS("a", "--policy"));
@@ -302,6 +311,18 @@ static void test_flags_that_are_wrong(void **state) {
     expect_wrong("--output: two of them to standard output; name a file for one, as "
                  "markdown=comment.md",
                  ARGUMENTS("a", "--policy=x", "--output=table", "--output=json"));
+    static char *const shares[] = {"0/2", "3/2", "2", "/2", "1/", "1/0", "-1/2", "123456789/9"};
+    for (size_t i = 0; i < sizeof(shares) / sizeof(shares[0]); i++) {
+        char text[120];
+        snprintf(text, sizeof(text), "--share %s: expected which share of how many, as 1/4",
+                 shares[i]);
+        expect_wrong(text, ARGUMENTS("--share", shares[i]));
+    }
+    expect_wrong("--kafka-config: missing; name a file of librdkafka's properties, with "
+                 "bootstrap.servers",
+                 ARGUMENTS("topic:a", "--policy=x"));
+    expect_wrong("--share: is for a topic; name one as topic:NAME",
+                 ARGUMENTS("a", "--policy=x", "--share=1/2"));
     expect_wrong("--max-event 10: expected a whole number of bytes from 1024 to 268435456",
                  ARGUMENTS("--max-event=10"));
 }
