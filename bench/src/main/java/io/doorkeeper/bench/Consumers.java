@@ -50,6 +50,14 @@ final class Consumers {
         return String.format("CN=consumer-%02d,O=Example", principal);
     }
 
+    /** Each of them fetches once. */
+    void fetchAll(OpenAuthorizer authorizer) {
+        Requests requests = new Requests(Requests.CLIENT);
+        for (int turn = 0; turn < COUNT; turn++) {
+            fetch(authorizer, requests, turn);
+        }
+    }
+
     /** The fetch that comes at this place of their order. Fails unless all of it is allowed. */
     void fetch(OpenAuthorizer authorizer, Requests requests, int turn) {
         int connection = order.get(turn % COUNT);
