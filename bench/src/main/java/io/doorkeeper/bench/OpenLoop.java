@@ -5,6 +5,8 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.locks.LockSupport;
+import java.util.function.IntPredicate;
+import java.util.stream.IntStream;
 import org.apache.kafka.common.errors.ApiException;
 
 /**
@@ -97,6 +99,12 @@ final class OpenLoop implements AutoCloseable {
         }
         return new Calls(Spread.of(millis).median(), Spread.quantile(millis, 0.99),
                 Spread.quantile(millis, 1), failed);
+    }
+
+    /** How many of these calls failed. After {@link #close}. */
+    int failed(IntPredicate which) {
+        return (int) IntStream.range(0, failures.length)
+                .filter(number -> failures[number] && which.test(number)).count();
     }
 
     /** Latencies in milliseconds, and calls that failed with an error of Kafka's. */
