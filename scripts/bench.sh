@@ -4,7 +4,8 @@
 
 async_profiler_version=4.1
 
-# bench [--short] | bench jvm | bench broker [--short] [--consumers N] | bench change | bench report
+# bench [--short] | bench jvm | bench broker [--short] [--consumers N] | bench change | bench outage |
+# bench report
 bench() {
     case "${1-}" in
     '') bench_java 512m Bench ;;
@@ -12,6 +13,7 @@ bench() {
     # The room that a million decisions take where the cache is on Java's side.
     jvm) bench_java 3g Bench --matrix ;;
     change) bench_java 512m ChangeBench ;;
+    outage) bench_java 512m OutageBench ;;
     broker)
         shift
         bench_broker "$@"

@@ -1,25 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 package io.doorkeeper.bench;
 
-import com.fasterxml.jackson.databind.ObjectMapper;
-import com.fasterxml.jackson.databind.SerializationFeature;
+import com.fasterxml.jackson.annotation.JsonUnwrapped;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Comparator;
 import java.util.List;
 import java.util.function.ToDoubleFunction;
-import org.apache.kafka.common.utils.AppInfoParser;
 
 /** All changes that one run measured, for people, as JSON and as a plot. */
-record ChangeReport(String java, String kafka, String architecture, int processors, int questions,
-                    int threads, int callsPerSecond, int actionsPerCall, List<Figure> figures,
-                    List<ChangeRun> runs) {
+record ChangeReport(@JsonUnwrapped Load load, List<Figure> figures, List<ChangeRun> runs) {
     static ChangeReport of(List<ChangeRun> runs) {
-        return new ChangeReport(System.getProperty("java.version"), AppInfoParser.getVersion(),
-                System.getProperty("os.arch"), Runtime.getRuntime().availableProcessors(),
-                Consumers.QUESTIONS, ChangeBench.THREADS, ChangeBench.CALLS_PER_SECOND,
-                Consumers.ACTIONS, figures(runs), runs);
+        return new ChangeReport(Load.onThisMachine(), figures(runs), runs);
     }
 
     private static List<Figure> figures(List<ChangeRun> runs) {
@@ -55,17 +48,13 @@ record ChangeReport(String java, String kafka, String architecture, int processo
     }
 
     void print() {
-        Report.say("JDK %s, Kafka %s, %s, %d processors. Each figure is minimum / median of %d"
-                + " changes.%n%,d questions, %d threads, %,d calls a second with %d actions each.",
-                java, kafka, architecture, processors, runs.size(), questions, threads,
-                callsPerSecond, actionsPerCall);
+        load.print(runs.size() + " changes");
         Report.print("After a change of the policy", figures);
     }
 
     void write(Path directory) throws IOException {
         Path json = directory.resolve("change.json");
-        new ObjectMapper().enable(SerializationFeature.INDENT_OUTPUT)
-                .writeValue(json.toFile(), this);
+        Report.write(this, json);
         Path plot = directory.resolve("policy-change.svg");
         Files.writeString(plot, new ChangePlot(this).draw());
         System.out.println("\nEvery 100 ms as JSON in " + json + ", drawn in " + plot);

@@ -1,33 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 package io.doorkeeper.bench;
 
-import java.util.ArrayList;
 import java.util.List;
-import java.util.function.ToDoubleFunction;
 
-/** One change of the policy: what was seen, window by window, and what it comes to. */
+/**
+ * One change of the policy: what was seen, window by window, and what it comes to. Second 0 is the
+ * begin of the window in which the cache was emptied.
+ */
 record ChangeRun(List<Window> windows, Summary summary) {
-    static final int WINDOW_MS = 100;
     private static final double FULL_SPEED = 0.99;
-
-    /** {@code second}: its begin, 0 is the begin of the window in which the cache was emptied. */
-    record Window(double second, double hitRatio, double p50Ms, double p99Ms, double requestsPerS,
-                  double questionsPerS, int failedCalls, long refused, long unavailable,
-                  double opaCores, double ownCores, double allCores) {
-        static Window of(Sample from, Sample to, long zeroNanos, OpenLoop load) {
-            double seconds = (to.nanos() - from.nanos()) * 1e-9;
-            double hits = to.hits() - from.hits();
-            double misses = to.misses() - from.misses();
-            OpenLoop.Window calls = load.window(from.nanos() - load.startNanos(),
-                    to.nanos() - load.startNanos());
-            return new Window((from.nanos() - zeroNanos) * 1e-9, hits / (hits + misses),
-                    calls.p50(), calls.p99(), (to.requests() - from.requests()) / seconds,
-                    (to.questions() - from.questions()) / seconds, calls.failed(),
-                    to.refused() - from.refused(), to.unavailable() - from.unavailable(),
-                    (to.opaCpu() - from.opaCpu()) / seconds,
-                    (to.ownCpu() - from.ownCpu()) / seconds, to.allCores());
-        }
-    }
 
     /**
      * {@code seenMs}: from the new bundle on the server to the emptied cache; {@code backMs}: from
@@ -49,11 +30,7 @@ record ChangeRun(List<Window> windows, Summary summary) {
         while (samples.get(seen + 1).epochs() == samples.get(0).epochs()) {
             seen++;
         }
-        List<Window> windows = new ArrayList<>();
-        for (int i = 0; i + 1 < samples.size(); i++) {
-            windows.add(Window.of(samples.get(i), samples.get(i + 1), samples.get(seen).nanos(),
-                    load));
-        }
+        List<Window> windows = Window.between(samples, seen, load);
         int back = windows.size();
         while (windows.get(back - 1).hitRatio() >= FULL_SPEED && back > seen + 1) {
             back--;
@@ -70,26 +47,17 @@ record ChangeRun(List<Window> windows, Summary summary) {
         double opaCpu = end.opaCpu() - begin.opaCpu();
         double opaCores = opaCpu * 1e9 / nanos;
         double ownCores = (end.ownCpu() - begin.ownCpu()) * 1e9 / nanos;
-        double allCores = windows.subList(seen, back).stream()
-                .mapToDouble(Window::allCores).average().orElseThrow();
+        double allCores = Window.average(windows.subList(seen, back), Window::allCores);
         long questions = end.questions() - begin.questions();
         List<Window> before = windows.subList(0, published);
         List<Window> after = windows.subList(published, windows.size());
         return new Summary((begin.nanos() - samples.get(published).nanos()) * 1e-6, nanos * 1e-6,
-                Spread.of(values(before, Window::p99Ms)).median(), max(after, Window::p99Ms),
-                max(after, Window::requestsPerS), end.requests() - begin.requests(), questions,
-                after.stream().mapToInt(Window::failedCalls).sum(),
+                Window.median(before, Window::p99Ms), Window.max(after, Window::p99Ms),
+                Window.max(after, Window::requestsPerS), end.requests() - begin.requests(),
+                questions, Window.failedCalls(after),
                 last.refused() - samples.get(published).refused(),
                 last.unavailable() - samples.get(published).unavailable(),
                 opaCpu * 1e6 / questions, opaCores, ownCores,
                 Math.max(0, allCores - opaCores - ownCores));
-    }
-
-    private static double[] values(List<Window> windows, ToDoubleFunction<Window> value) {
-        return windows.stream().mapToDouble(value).toArray();
-    }
-
-    private static double max(List<Window> windows, ToDoubleFunction<Window> value) {
-        return windows.stream().mapToDouble(value).max().orElseThrow();
     }
 }

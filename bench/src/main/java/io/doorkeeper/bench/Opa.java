@@ -30,7 +30,8 @@ final class Opa implements AutoCloseable {
         command.addAll(source);
         process = new ProcessBuilder(command)
                 .redirectErrorStream(true).redirectOutput(log.toFile()).start();
-        Runtime.getRuntime().addShutdownHook(new Thread(process::destroy));
+        // By force, which also ends a stopped process.
+        Runtime.getRuntime().addShutdownHook(new Thread(process::destroyForcibly));
         awaitReady();
     }
 
@@ -54,6 +55,24 @@ final class Opa implements AutoCloseable {
     /** All of its threads together, since its start. */
     double cpuSeconds() {
         return process.info().totalCpuDuration().map(cpu -> cpu.toNanos() * 1e-9).orElseThrow();
+    }
+
+    /** It hangs: connections stay open and new ones are accepted, but nothing is answered. */
+    void stop() throws IOException, InterruptedException {
+        signal("-STOP");
+    }
+
+    /** After {@link #stop}. */
+    void resume() throws IOException, InterruptedException {
+        signal("-CONT");
+    }
+
+    private void signal(String name) throws IOException, InterruptedException {
+        Process kill = new ProcessBuilder("kill", name, String.valueOf(process.pid()))
+                .inheritIO().start();
+        if (kill.waitFor() != 0) {
+            throw new IOException("OPA could not be sent " + name);
+        }
     }
 
     private static int freePort() throws IOException {

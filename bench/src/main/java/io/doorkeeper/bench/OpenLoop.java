@@ -5,6 +5,8 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.locks.LockSupport;
+import java.util.function.IntPredicate;
+import java.util.stream.IntStream;
 import org.apache.kafka.common.errors.ApiException;
 
 /**
@@ -15,8 +17,7 @@ import org.apache.kafka.common.errors.ApiException;
 final class OpenLoop implements AutoCloseable {
     private static final double NANOS = 1e9;
 
-    private final Consumers consumers;
-    private final OpenAuthorizer authorizer;
+    private final Call call;
     private final double nanosBetween;
     private final long startNanos = System.nanoTime();
     private final AtomicInteger next = new AtomicInteger();
@@ -28,11 +29,14 @@ final class OpenLoop implements AutoCloseable {
     private volatile long endNanos = Long.MAX_VALUE;
     private volatile RuntimeException trouble;
 
+    /** Makes the call with this number. An ApiException: the client is told to ask again. */
+    interface Call {
+        void make(Requests requests, int number);
+    }
+
     /** Starts. {@code seconds}: it lasts no longer. */
-    OpenLoop(Consumers consumers, OpenAuthorizer authorizer, int threads, int callsPerSecond,
-             int seconds) {
-        this.consumers = consumers;
-        this.authorizer = authorizer;
+    OpenLoop(Call call, int threads, int callsPerSecond, int seconds) {
+        this.call = call;
         nanosBetween = NANOS / callsPerSecond;
         latencies = new long[callsPerSecond * seconds];
         failures = new boolean[latencies.length];
@@ -50,33 +54,33 @@ final class OpenLoop implements AutoCloseable {
     private void work() {
         Requests requests = new Requests(Requests.CLIENT);
         try {
-            for (int call = next.getAndIncrement(); comes(call); call = next.getAndIncrement()) {
-                failures[call] = !isAnswered(requests, call);
-                latencies[call] = System.nanoTime() - turnOf(call);
+            for (int i = next.getAndIncrement(); comes(i); i = next.getAndIncrement()) {
+                failures[i] = !isAnswered(requests, i);
+                latencies[i] = System.nanoTime() - turnOf(i);
             }
         } catch (RuntimeException e) {
             trouble = e;
         }
     }
 
-    private long turnOf(int call) {
-        return startNanos + (long) (call * nanosBetween);
+    private long turnOf(int number) {
+        return startNanos + (long) (number * nanosBetween);
     }
 
     /** Waits for a call's turn; false if it does not come any more. */
-    private boolean comes(int call) {
-        long turn = turnOf(call);
+    private boolean comes(int number) {
+        long turn = turnOf(number);
         for (long left = turn - System.nanoTime(); left > 0 && turn < endNanos;
                 left = turn - System.nanoTime()) {
             LockSupport.parkNanos(left);
         }
-        return call < latencies.length && turn < endNanos;
+        return number < latencies.length && turn < endNanos;
     }
 
-    /** False: the client is told to ask again. A denial is an error of the bench. */
-    private boolean isAnswered(Requests requests, int call) {
+    /** A denial is an error of the bench. */
+    private boolean isAnswered(Requests requests, int number) {
         try {
-            consumers.fetch(authorizer, requests, call);
+            call.make(requests, number);
             return true;
         } catch (ApiException e) {
             return false;
@@ -84,20 +88,27 @@ final class OpenLoop implements AutoCloseable {
     }
 
     /** What came of the calls of one window after the start. After {@link #close}. */
-    Window window(long fromNanos, long toNanos) {
+    Calls calls(long fromNanos, long toNanos) {
         int from = (int) Math.ceil(fromNanos / nanosBetween);
         int to = (int) Math.ceil(toNanos / nanosBetween);
         double[] millis = new double[to - from];
         int failed = 0;
-        for (int call = from; call < to; call++) {
-            millis[call - from] = latencies[call] * 1e-6;
-            failed += failures[call] ? 1 : 0;
+        for (int i = from; i < to; i++) {
+            millis[i - from] = latencies[i] * 1e-6;
+            failed += failures[i] ? 1 : 0;
         }
-        return new Window(Spread.of(millis).median(), Spread.quantile(millis, 0.99), failed);
+        return new Calls(Spread.of(millis).median(), Spread.quantile(millis, 0.99),
+                Spread.quantile(millis, 1), failed);
+    }
+
+    /** How many of these calls failed. After {@link #close}. */
+    int failed(IntPredicate which) {
+        return (int) IntStream.range(0, failures.length)
+                .filter(number -> failures[number] && which.test(number)).count();
     }
 
     /** Latencies in milliseconds, and calls that failed with an error of Kafka's. */
-    record Window(double p50, double p99, int failed) {
+    record Calls(double p50, double p99, double max, int failed) {
     }
 
     @Override

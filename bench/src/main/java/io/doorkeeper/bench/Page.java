@@ -55,6 +55,11 @@ public final class Page {
             add("A changed policy",
                     image("policy-change.svg", new ChangePlot(report).draw()));
         }
+        Path outage = directory.resolve("outage.json");
+        if (Files.exists(outage)) {
+            OutageReport report = mapper.readValue(outage.toFile(), OutageReport.class);
+            add("An outage of OPA", image("outage.svg", new OutagePlot(report).draw()));
+        }
         Path broker = directory.resolve("broker.json");
         if (Files.exists(broker)) {
             tables.broker(mapper.readTree(broker.toFile()));

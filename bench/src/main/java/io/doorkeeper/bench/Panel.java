@@ -7,33 +7,37 @@ import java.util.function.ToDoubleFunction;
 
 /** One of the plots that stand above each other: values of every window over the time. */
 final class Panel {
-    static final double FROM_S = -2;
-    static final double TO_S = 4;
     static final int LEFT = 64;
     static final int WIDTH = 772;
     static final int HEIGHT = 132;
 
     private static final String INK = "#52606d";
     private static final String GRID = "#e4e7eb";
-    private static final double LAST_S = ChangeRun.WINDOW_MS * 1e-3;
+    private static final double LAST_S = Window.MS * 1e-3;
 
     private final Svg svg;
+    private final Seconds seconds;
     private final int top;
     private final double least;
     private final double most;
     private final boolean logarithmic;
 
     /** Of the values from {@code least} to {@code most}. */
-    Panel(Svg svg, int top, double least, double most, boolean logarithmic) {
+    Panel(Svg svg, Seconds seconds, int top, double least, double most, boolean logarithmic) {
         this.svg = svg;
+        this.seconds = seconds;
         this.top = top;
         this.least = least;
         this.most = most;
         this.logarithmic = logarithmic;
     }
 
-    static double x(double second) {
-        return LEFT + WIDTH * (second - FROM_S) / (TO_S - FROM_S);
+    static double x(Seconds seconds, double second) {
+        return LEFT + WIDTH * (second - seconds.from()) / (seconds.to() - seconds.from());
+    }
+
+    private double x(double second) {
+        return x(seconds, second);
     }
 
     private double y(double value) {
@@ -48,9 +52,9 @@ final class Panel {
         svg.line(x(second), top, x(second), top + HEIGHT, color, dashes);
     }
 
-    /** Something that lasted from the moment 0 on. */
-    void shade(double seconds, String color) {
-        svg.rectangle(x(0), top, x(seconds) - x(0), HEIGHT, color);
+    /** Something that lasted. */
+    void shade(double from, double to, String color) {
+        svg.rectangle(x(from), top, x(to) - x(from), HEIGHT, color);
     }
 
     /** The title, and a horizontal line with its number for each of these values. */
@@ -60,7 +64,7 @@ final class Panel {
             svg.line(LEFT, y(value), LEFT + WIDTH, y(value), GRID, "none");
             svg.text(LEFT - 8, y(value) + 4, 11, INK, "end", plain(value));
         }
-        for (int second = (int) FROM_S; second <= TO_S; second++) {
+        for (int second = seconds.from(); second <= seconds.to(); second++) {
             svg.line(x(second), top + HEIGHT, x(second), top + HEIGHT + 4, INK, "none");
             svg.text(x(second), top + HEIGHT + 16, 11, INK, "middle", String.valueOf(second));
         }
@@ -73,12 +77,11 @@ final class Panel {
     }
 
     /** A step for each window. */
-    void steps(List<ChangeRun.Window> windows, ToDoubleFunction<ChangeRun.Window> value,
-               String color, boolean strong) {
+    void steps(List<Window> windows, ToDoubleFunction<Window> value, String color,
+               boolean strong) {
         StringBuilder points = new StringBuilder();
-        for (ChangeRun.Window window : windows) {
-            double middle = window.second() + LAST_S / 2;
-            if (middle > FROM_S && middle < TO_S) {
+        for (Window window : windows) {
+            if (seconds.hold(window.second() + LAST_S / 2)) {
                 double height = y(value.applyAsDouble(window));
                 points.append(String.format(Locale.ROOT, "%.1f,%.1f %.1f,%.1f ",
                         x(window.second()), height, x(window.second() + LAST_S), height));

@@ -34,8 +34,13 @@ record Report(String plan, String leftOut, String java, String kafka, String arc
     }
 
     void write(Path file) throws IOException {
+        write(this, file);
+    }
+
+    /** As JSON. */
+    static void write(Object report, Path file) throws IOException {
         new ObjectMapper().enable(SerializationFeature.INDENT_OUTPUT)
-                .writeValue(file.toFile(), this);
+                .writeValue(file.toFile(), report);
     }
 
     void print() {

@@ -34,7 +34,7 @@ final class Sampler {
             LockSupport.parkNanos(left);
         }
         samples.add(Sample.take(authorizer, opa));
-        dueNanos += TimeUnit.MILLISECONDS.toNanos(ChangeRun.WINDOW_MS);
+        dueNanos += TimeUnit.MILLISECONDS.toNanos(Window.MS);
     }
 
     /** How many windows are over. */
