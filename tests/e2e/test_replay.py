@@ -214,6 +214,24 @@ def test_the_gate_for_ci(log, tmp_path):
     assert run_gate(policy, log, out).returncode == 3
 
 
+def test_the_gate_with_the_example_log(tmp_path):
+    """policies/examples/decisions.jsonl goes with the grants beside it."""
+    examples = REPOSITORY / "policies" / "examples"
+    policy, out = tmp_path / "policy", tmp_path / "out"
+    shutil.copytree(REPOSITORY / "policies" / "kafka", policy / "kafka")
+    grants = policy / "kafka" / "grants" / "data.json"
+    grants.parent.mkdir()
+    given = json.loads((examples / "grants" / "data.json").read_text())
+    grants.write_text(json.dumps(given))
+    run = run_gate(policy, examples / "decisions.jsonl", out)
+    assert run.returncode == 0, run.stdout + run.stderr
+    given["topics"]["example_topic"]["read"] = []
+    grants.write_text(json.dumps(given))
+    run = run_gate(policy, examples / "decisions.jsonl", out)
+    assert run.returncode == 1, run.stdout + run.stderr
+    assert "<code>User:clientA.grab</code>" in (out / "comment.md").read_text()
+
+
 # ---- a topic ---------------------------------------------------------------------------------
 
 TOPIC_GRANTS = {
