@@ -3,11 +3,8 @@ package io.doorkeeper.bench;
 
 import com.fasterxml.jackson.annotation.JsonUnwrapped;
 import java.io.IOException;
-import java.nio.file.Files;
 import java.nio.file.Path;
-import java.util.Comparator;
 import java.util.List;
-import java.util.function.ToDoubleFunction;
 
 /** All changes that one run measured, for people, as JSON and as a plot. */
 record ChangeReport(@JsonUnwrapped Load load, List<Figure> figures, List<ChangeRun> runs) {
@@ -16,35 +13,26 @@ record ChangeReport(@JsonUnwrapped Load load, List<Figure> figures, List<ChangeR
     }
 
     private static List<Figure> figures(List<ChangeRun> runs) {
+        Summaries<ChangeRun.Summary> of =
+                new Summaries<>(runs.stream().map(ChangeRun::summary).toList());
         return List.of(
-                figure(runs, "bundle published until seen", "ms", ChangeRun.Summary::seenMs),
-                Figure.atMost(2000, "seen until 99 % are hits again", "ms",
-                        spread(runs, ChangeRun.Summary::backMs)),
-                figure(runs, "p99 of a call before", "ms", ChangeRun.Summary::p99BeforeMs),
-                figure(runs, "p99 of a call, worst 100 ms", "ms", ChangeRun.Summary::p99WorstMs),
-                figure(runs, "OPA requests, busiest 100 ms", "a second",
+                of.figure("bundle published until seen", "ms", ChangeRun.Summary::seenMs),
+                of.atMost(2000, "seen until 99 % are hits again", "ms", ChangeRun.Summary::backMs),
+                of.figure("p99 of a call before", "ms", ChangeRun.Summary::p99BeforeMs),
+                of.figure("p99 of a call, worst 100 ms", "ms", ChangeRun.Summary::p99WorstMs),
+                of.figure("OPA requests, busiest 100 ms", "a second",
                         ChangeRun.Summary::peakRequestsPerS),
-                figure(runs, "OPA requests", "", ChangeRun.Summary::requests),
-                figure(runs, "questions", "", ChangeRun.Summary::questions),
-                figure(runs, "questions in a request", "", ChangeRun.Summary::batch),
-                figure(runs, "OPA's CPU time a question", "us",
+                of.figure("OPA requests", "", ChangeRun.Summary::requests),
+                of.figure("questions", "", ChangeRun.Summary::questions),
+                of.figure("questions in a request", "", ChangeRun.Summary::batch),
+                of.figure("OPA's CPU time a question", "us",
                         ChangeRun.Summary::opaCpuMicrosPerQuestion),
-                figure(runs, "processors that OPA used", "", ChangeRun.Summary::opaCores),
-                figure(runs, "processors that this JVM used", "", ChangeRun.Summary::ownCores),
-                figure(runs, "processors that others used", "", ChangeRun.Summary::otherCores),
-                Figure.atMost(0, "calls that failed", "",
-                        spread(runs, ChangeRun.Summary::failedCalls)),
-                figure(runs, "actions unavailable", "", ChangeRun.Summary::unavailable),
-                figure(runs, "actions refused by a cap", "", ChangeRun.Summary::refused));
-    }
-
-    private static Figure figure(List<ChangeRun> runs, String what, String unit,
-                                 ToDoubleFunction<ChangeRun.Summary> value) {
-        return Figure.of(what, unit, spread(runs, value));
-    }
-
-    private static Spread spread(List<ChangeRun> runs, ToDoubleFunction<ChangeRun.Summary> value) {
-        return Spread.of(runs.stream().map(ChangeRun::summary).mapToDouble(value).toArray());
+                of.figure("processors that OPA used", "", ChangeRun.Summary::opaCores),
+                of.figure("processors that this JVM used", "", ChangeRun.Summary::ownCores),
+                of.figure("processors that others used", "", ChangeRun.Summary::otherCores),
+                of.atMost(0, "calls that failed", "", ChangeRun.Summary::failedCalls),
+                of.figure("actions unavailable", "", ChangeRun.Summary::unavailable),
+                of.figure("actions refused by a cap", "", ChangeRun.Summary::refused));
     }
 
     void print() {
@@ -53,17 +41,12 @@ record ChangeReport(@JsonUnwrapped Load load, List<Figure> figures, List<ChangeR
     }
 
     void write(Path directory) throws IOException {
-        Path json = directory.resolve("change.json");
-        Report.write(this, json);
-        Path plot = directory.resolve("policy-change.svg");
-        Files.writeString(plot, new ChangePlot(this).draw());
-        System.out.println("\nEvery 100 ms as JSON in " + json + ", drawn in " + plot);
+        Report.write(this, directory.resolve("change.json"), new ChangePlot(this).draw(),
+                directory.resolve("policy-change.svg"));
     }
 
     /** The change that took neither the longest nor the shortest time. */
     ChangeRun typical() {
-        return runs.stream()
-                .sorted(Comparator.comparingDouble(run -> run.summary().backMs()))
-                .skip(runs.size() / 2).findFirst().orElseThrow();
+        return Spread.middle(runs, run -> run.summary().backMs());
     }
 }

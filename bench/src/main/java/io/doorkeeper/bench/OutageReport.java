@@ -3,11 +3,8 @@ package io.doorkeeper.bench;
 
 import com.fasterxml.jackson.annotation.JsonUnwrapped;
 import java.io.IOException;
-import java.nio.file.Files;
 import java.nio.file.Path;
-import java.util.Comparator;
 import java.util.List;
-import java.util.function.ToDoubleFunction;
 
 /** All outages that one run measured, for people, as JSON and as a plot. */
 record OutageReport(@JsonUnwrapped Load load, int ttlMs, int newOneIn, List<Figure> figures,
@@ -18,42 +15,30 @@ record OutageReport(@JsonUnwrapped Load load, int ttlMs, int newOneIn, List<Figu
     }
 
     private static List<Figure> figures(List<OutageRun> runs) {
+        Summaries<OutageRun.Summary> of =
+                new Summaries<>(runs.stream().map(OutageRun::summary).toList());
         return List.of(
-                figure(runs, "OPA hung", "ms", OutageRun.Summary::outageMs),
-                figure(runs, "OPA hangs until the breaker opens", "ms",
-                        OutageRun.Summary::noticedMs),
-                figure(runs, "OPA goes on until the breaker closes", "ms",
-                        OutageRun.Summary::askedMs),
-                figure(runs, "OPA goes on until all is fresh", "ms",
-                        OutageRun.Summary::freshMs),
-                figure(runs, "median of a call before", "ms", OutageRun.Summary::p50BeforeMs),
-                figure(runs, "p99 of a call before", "ms", OutageRun.Summary::p99BeforeMs),
-                figure(runs, "p99 until it opens, worst 100 ms", "ms",
+                of.figure("OPA hung", "ms", OutageRun.Summary::outageMs),
+                of.figure("OPA hangs until the breaker opens", "ms", OutageRun.Summary::noticedMs),
+                of.figure("OPA goes on until the breaker closes", "ms", OutageRun.Summary::askedMs),
+                of.figure("OPA goes on until all is fresh", "ms", OutageRun.Summary::freshMs),
+                of.figure("median of a call before", "ms", OutageRun.Summary::p50BeforeMs),
+                of.figure("p99 of a call before", "ms", OutageRun.Summary::p99BeforeMs),
+                of.figure("p99 until it opens, worst 100 ms", "ms",
                         OutageRun.Summary::p99NoticingMs),
-                figure(runs, "slowest call until it opens", "ms",
-                        OutageRun.Summary::maxNoticingMs),
-                figure(runs, "median while it is open", "ms", OutageRun.Summary::p50OpenMs),
-                figure(runs, "p99 while it is open", "ms", OutageRun.Summary::p99OpenMs),
-                figure(runs, "p99 after the outage, worst 100 ms", "ms",
+                of.figure("slowest call until it opens", "ms", OutageRun.Summary::maxNoticingMs),
+                of.figure("median while it is open", "ms", OutageRun.Summary::p50OpenMs),
+                of.figure("p99 while it is open", "ms", OutageRun.Summary::p99OpenMs),
+                of.figure("p99 after the outage, worst 100 ms", "ms",
                         OutageRun.Summary::p99AfterMs),
-                figure(runs, "OPA requests while it is open", "",
+                of.figure("OPA requests while it is open", "",
                         OutageRun.Summary::requestsWhileOpen),
-                figure(runs, "actions answered stale", "", OutageRun.Summary::stale),
-                figure(runs, "actions undecided", "", OutageRun.Summary::undecided),
-                Figure.atMost(0, "calls that failed, known questions", "",
-                        spread(runs, OutageRun.Summary::knownFailed)),
-                figure(runs, "calls that failed, new questions", "",
-                        OutageRun.Summary::newFailed),
-                figure(runs, "processors that others used", "", OutageRun.Summary::otherCores));
-    }
-
-    private static Figure figure(List<OutageRun> runs, String what, String unit,
-                                 ToDoubleFunction<OutageRun.Summary> value) {
-        return Figure.of(what, unit, spread(runs, value));
-    }
-
-    private static Spread spread(List<OutageRun> runs, ToDoubleFunction<OutageRun.Summary> value) {
-        return Spread.of(runs.stream().map(OutageRun::summary).mapToDouble(value).toArray());
+                of.figure("actions answered stale", "", OutageRun.Summary::stale),
+                of.figure("actions undecided", "", OutageRun.Summary::undecided),
+                of.atMost(0, "calls that failed, known questions", "",
+                        OutageRun.Summary::knownFailed),
+                of.figure("calls that failed, new questions", "", OutageRun.Summary::newFailed),
+                of.figure("processors that others used", "", OutageRun.Summary::otherCores));
     }
 
     void print() {
@@ -64,17 +49,12 @@ record OutageReport(@JsonUnwrapped Load load, int ttlMs, int newOneIn, List<Figu
     }
 
     void write(Path directory) throws IOException {
-        Path json = directory.resolve("outage.json");
-        Report.write(this, json);
-        Path plot = directory.resolve("outage.svg");
-        Files.writeString(plot, new OutagePlot(this).draw());
-        System.out.println("\nEvery 100 ms as JSON in " + json + ", drawn in " + plot);
+        Report.write(this, directory.resolve("outage.json"), new OutagePlot(this).draw(),
+                directory.resolve("outage.svg"));
     }
 
-    /** The outage after which it took neither the longest nor the shortest time. */
+    /** The outage after which calls were neither the slowest nor the fastest. */
     OutageRun typical() {
-        return runs.stream()
-                .sorted(Comparator.comparingDouble(run -> run.summary().freshMs()))
-                .skip(runs.size() / 2).findFirst().orElseThrow();
+        return Spread.middle(runs, run -> run.summary().p99AfterMs());
     }
 }

@@ -4,6 +4,7 @@ package io.doorkeeper.bench;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import com.fasterxml.jackson.databind.SerializationFeature;
 import java.io.IOException;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Locale;
@@ -41,6 +42,13 @@ record Report(String plan, String leftOut, String java, String kafka, String arc
     static void write(Object report, Path file) throws IOException {
         new ObjectMapper().enable(SerializationFeature.INDENT_OUTPUT)
                 .writeValue(file.toFile(), report);
+    }
+
+    /** As JSON, and drawn. */
+    static void write(Object report, Path json, String svg, Path plot) throws IOException {
+        write(report, json);
+        Files.writeString(plot, svg);
+        say("%nEvery 100 ms as JSON in %s, drawn in %s", json, plot);
     }
 
     void print() {

@@ -2,6 +2,9 @@
 package io.doorkeeper.bench;
 
 import java.util.Arrays;
+import java.util.Comparator;
+import java.util.List;
+import java.util.function.ToDoubleFunction;
 
 /** What is left of many samples. The minimum is what the noise of the machine touched least. */
 record Spread(double min, double median) {
@@ -19,6 +22,12 @@ record Spread(double min, double median) {
         double[] sorted = samples.clone();
         Arrays.sort(sorted);
         return sorted[(int) Math.ceil(part * sorted.length) - 1];
+    }
+
+    /** The one whose value is neither the largest nor the least. */
+    static <T> T middle(List<T> all, ToDoubleFunction<T> value) {
+        return all.stream().sorted(Comparator.comparingDouble(value)).skip(all.size() / 2)
+                .findFirst().orElseThrow();
     }
 
     /** How often {@code other} fits into this: minimum by minimum, median by median. */
