@@ -243,6 +243,22 @@ static enum dk_log_event_kind read_path(struct dk_bytes value, struct dk_log_eve
                                            : wrong(why, "path: not the path of a rule");
 }
 
+/* What "nd_builtin_cache" says: names of built-ins, or anything that cannot be told. */
+static void note_nondeterministic(struct dk_bytes cache, struct dk_log_event *event) {
+    struct dk_json_walk walk = dk_json_walk(cache);
+    struct dk_bytes name, member;
+    event->nondeterministic = cache.ptr != NULL && !is_empty(cache);
+    if (!event->nondeterministic || !dk_json_is_object(cache)) {
+        return;
+    }
+    event->nondeterministic = false;
+    while (dk_json_next_member(&walk, &name, &member)) {
+        bool is_time = dk_json_is(name, "time.now_ns");
+        event->used_time |= is_time;
+        event->nondeterministic |= !is_time;
+    }
+}
+
 static enum dk_log_event_kind read_rest(const struct dk_bytes *members, struct dk_log_event *out,
                                         struct dk_error_text *why) {
     struct dk_bytes time = {NULL, 0};
@@ -257,7 +273,7 @@ static enum dk_log_event_kind read_rest(const struct dk_bytes *members, struct d
     out->input = members[MEMBER_INPUT];
     out->result = members[MEMBER_RESULT];
     out->failed = members[MEMBER_ERROR].ptr != NULL && !dk_json_is(members[MEMBER_ERROR], "null");
-    out->nondeterministic = members[MEMBER_ND].ptr != NULL && !is_empty(members[MEMBER_ND]);
+    note_nondeterministic(members[MEMBER_ND], out);
     note_masked(members[MEMBER_ERASED], out);
     note_masked(members[MEMBER_MASKED], out);
     return DK_EVENT_DECISION;

@@ -18,7 +18,8 @@ struct dk_log_event {
     bool failed;            /**< "error": OPA could not decide */
     bool input_masked;      /**< a part of the input was erased or replaced */
     bool result_masked;
-    bool nondeterministic; /**< built-ins were used whose answer is not in the input */
+    bool used_time;        /**< the time was asked for (time.now_ns), which is not in the input */
+    bool nondeterministic; /**< so were other built-ins with such answers */
 };
 
 enum dk_log_event_kind {

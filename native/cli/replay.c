@@ -40,6 +40,8 @@ static const char help_text[] =
     "                         for any end\n"
     "  --resource NAME        only this resource, as orders, TOPIC:orders or TOPIC:orders*\n"
     "  --since T, --until T   only events from T on, or before T: 2026-03-01T12:00:00Z\n"
+    "  --fix-time T           ask as of T, or as of when each was `recorded`: what time.now_ns "
+    "says\n"
     "  --sample N             ask one question of N, in every run the same ones\n"
     "  --fail-on CLASSES      what makes the exit status 1: none, or of newly-denied,\n"
     "                         newly-allowed, undefined, error, otherwise, not-reproducible some,\n"
@@ -303,7 +305,13 @@ static enum dk_error check_policy(const char *flag, const char *policy, struct d
 static enum dk_error ask(struct run *run, const char *policy, size_t side, char *revision,
                          struct dk_error_text *why) {
     struct dk_replay_asking asking = {
-        .url = policy, .side = side, .progress = on_progress, .user = run};
+        .url = policy,
+        .side = side,
+        .when = run->flags.when,
+        .fixed_ns = run->flags.fixed_ns,
+        .progress = on_progress,
+        .user = run,
+    };
     struct dk_local_opa local = {0};
     enum dk_error error = DK_OK;
     run->begun_ms = dk_clock_coarse_ms();

@@ -4,6 +4,7 @@
 #include "doorkeeper/clock.h"
 #include "doorkeeper/http.h"
 #include "json_scan.h"
+#include "replay_time.h"
 
 #include <stddef.h>
 #include <stdio.h>
@@ -35,6 +36,7 @@ struct job {
     struct asked asked[BATCH_MAX];
     struct dk_opa_question questions[BATCH_MAX];
     struct dk_writer body;
+    struct dk_writer query; /* the same as of a time, then the answer to it */
     bool busy;
 };
 
@@ -50,7 +52,9 @@ struct asker {
     /* the rule being asked */
     char path[640];
     bool batch;
+    const char *rule;
     uint32_t *order;
+    int64_t *recorded_ns;  /* of each question of the table, the last; DK_REPLAY_RECORDED */
     struct range *waiting; /* a stack */
     size_t waiting_count, waiting_room;
 };
@@ -175,6 +179,19 @@ static void try_again(struct asker *asker, struct range range, const char *text)
     }
 }
 
+static bool is_timed(const struct asker *asker) {
+    return asker->asking->when != DK_REPLAY_NOW;
+}
+
+static struct dk_bytes as_data_answer(struct job *job, struct dk_bytes body) {
+    if (!is_timed(job->asker)) {
+        return body;
+    }
+    dk_writer_reset(&job->query);
+    dk_replay_read_query(body, &job->query);
+    return dk_writer_view(&job->query);
+}
+
 static void on_done(void *user, const struct dk_http_result *result) {
     struct job *job = user;
     struct asker *asker = job->asker;
@@ -190,9 +207,10 @@ static void on_done(void *user, const struct dk_http_result *result) {
     } else if (result->kind != DK_HTTP_ANSWERED) {
         try_again(asker, job->range, result->text);
     } else if (result->status == 200) {
-        read_answer(asker, job, result->body);
+        read_answer(asker, job, as_data_answer(job, result->body));
     } else {
-        snprintf(status, sizeof(status), "OPA answers with HTTP status %ld", result->status);
+        snprintf(status, sizeof(status), "OPA answers%s with HTTP status %ld",
+                 is_timed(asker) ? " a query (--fix-time)" : "", result->status);
         fail(asker, DK_ERR_SYSTEM, status);
     }
 }
@@ -241,11 +259,38 @@ static struct job *free_job(struct asker *asker) {
     return NULL;
 }
 
+static int64_t time_of(const struct asker *asker, const struct job *job) {
+    return asker->asking->when == DK_REPLAY_FIXED
+               ? asker->asking->fixed_ns
+               : asker->recorded_ns[asker->order[job->range.start]];
+}
+
+/* The body as it is sent, and where to. */
+static struct dk_bytes finish_body(const struct asker *asker, struct job *job, const char **path) {
+    *path = asker->path;
+    if (!is_timed(asker)) {
+        return dk_writer_view(&job->body);
+    }
+    *path = DK_QUERY_PATH;
+    dk_writer_reset(&job->query);
+    dk_replay_write_query(asker->rule, time_of(asker, job), dk_writer_view(&job->body),
+                          &job->query);
+    return dk_writer_view(&job->query);
+}
+
+static bool send(struct asker *asker, struct job *job) {
+    const char *path;
+    if (!write_body(asker, job)) {
+        return false;
+    }
+    struct dk_bytes body = finish_body(asker, job, &path);
+    return !job->query.failed && dk_http_post(asker->http, 0, path, body,
+                                              dk_clock_ms() + DEADLINE_MS, on_done, job) == DK_OK;
+}
+
 static void post(struct asker *asker, struct job *job) {
     job->range = asker->waiting[--asker->waiting_count];
-    job->busy = write_body(asker, job) &&
-                dk_http_post(asker->http, 0, asker->path, dk_writer_view(&job->body),
-                             dk_clock_ms() + DEADLINE_MS, on_done, job) == DK_OK;
+    job->busy = send(asker, job);
     if (!job->busy) {
         fail(asker, DK_ERR_MEMORY, "a question could not be sent");
     }
@@ -327,7 +372,8 @@ static struct dk_bytes cluster_of(const struct asker *asker, size_t place) {
 
 /* A batch is of one cluster; questions of one context stand together, which makes it short. */
 static void push_batches(struct asker *asker, size_t start, size_t end) {
-    size_t most = asker->batch ? BATCH_MAX : 1;
+    bool shares_time = asker->asking->when != DK_REPLAY_RECORDED;
+    size_t most = asker->batch && shares_time ? BATCH_MAX : 1;
     while (start < end) {
         size_t next = start + 1;
         while (next < end && next - start < most &&
@@ -350,6 +396,7 @@ static void push_singly(struct asker *asker, size_t start, size_t end) {
 static void ask_rule(struct asker *asker, size_t start, size_t others, size_t end) {
     const struct dk_replay_rule *rule =
         dk_replay_table_rule(asker->table, question_at(asker, start)->rule);
+    asker->rule = rule->path;
     snprintf(asker->path, sizeof(asker->path), "/v1/data/%s?provenance=true", rule->path);
     asker->batch = false;
     if (others > start) {
@@ -401,6 +448,21 @@ static bool make_order(struct asker *asker) {
     return true;
 }
 
+static bool note_times(struct asker *asker) {
+    size_t count = dk_replay_table_questions(asker->table);
+    asker->recorded_ns = calloc(count + 1, sizeof(asker->recorded_ns[0]));
+    if (asker->recorded_ns == NULL) {
+        return false;
+    }
+    for (size_t i = 0; i < dk_replay_table_rows(asker->table); i++) {
+        const struct dk_replay_row *row = dk_replay_table_row(asker->table, i);
+        if (row->last_ns > asker->recorded_ns[row->question]) {
+            asker->recorded_ns[row->question] = row->last_ns;
+        }
+    }
+    return true;
+}
+
 static void ask_rules(struct asker *asker) {
     for (size_t start = 0; start < asker->wanted && asker->error == DK_OK;) {
         uint32_t rule = question_at(asker, start)->rule;
@@ -420,9 +482,11 @@ static void clean_up(struct asker *asker) {
     dk_http_destroy(asker->http); /* first: it ends the jobs */
     for (size_t i = 0; i < CONNECTIONS; i++) {
         dk_writer_clean_up(&asker->jobs[i].body);
+        dk_writer_clean_up(&asker->jobs[i].query);
     }
     free(asker->waiting);
     free(asker->order);
+    free(asker->recorded_ns);
     free(asker);
 }
 
@@ -436,8 +500,9 @@ static enum dk_error set_up(struct asker *asker) {
     for (size_t i = 0; i < CONNECTIONS; i++) {
         asker->jobs[i].asker = asker;
         dk_writer_init(&asker->jobs[i].body, BODY_MAX);
+        dk_writer_init(&asker->jobs[i].query, BODY_MAX);
     }
-    if (!make_order(asker)) {
+    if (!make_order(asker) || !note_times(asker)) {
         return dk_fail(asker->why, DK_ERR_MEMORY, "no memory to ask OPA");
     }
     return dk_http_new(&options, &asker->http, asker->why);

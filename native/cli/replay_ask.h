@@ -11,9 +11,18 @@
 #include "doorkeeper/opa.h"
 #include "replay_table.h"
 
+/** As of when. */
+enum dk_replay_when {
+    DK_REPLAY_NOW,
+    DK_REPLAY_FIXED,    /**< the same time for all */
+    DK_REPLAY_RECORDED, /**< each question as of when it was recorded last; none in a batch */
+};
+
 struct dk_replay_asking {
     const char *url; /**< as doorkeeper.opa.url, one server */
     size_t side;     /**< which of a question's results is written */
+    enum dk_replay_when when;
+    int64_t fixed_ns; /**< for DK_REPLAY_FIXED, since 1970 */
     /** Called often; false stops. */
     bool (*progress)(void *user, size_t answered, size_t wanted);
     void *user;

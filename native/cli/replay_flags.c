@@ -113,6 +113,17 @@ static enum dk_error set_until(struct dk_replay_flags *flags, const char *name, 
     return parse_time(name, value, &flags->until_ns, why);
 }
 
+static enum dk_error set_fix_time(struct dk_replay_flags *flags, const char *name,
+                                  const char *value, struct dk_error_text *why) {
+    bool recorded = strcmp(value, "recorded") == 0;
+    flags->when = recorded ? DK_REPLAY_RECORDED : DK_REPLAY_FIXED;
+    flags->options.knows_time = true;
+    if (recorded || dk_timestamp_parse(dk_bytes_of(value), &flags->fixed_ns)) {
+        return DK_OK;
+    }
+    return dk_flag_error(why, name, value, "recorded, or a time as 2026-03-01T12:00:00Z");
+}
+
 static bool starts_with(const char *text, size_t len, const char *word) {
     return strlen(word) == len && memcmp(text, word, len) == 0;
 }
@@ -189,6 +200,7 @@ static const struct flag table[] = {
     {"--sample", set_sample, 0},
     {"--since", set_since, 0},
     {"--until", set_until, 0},
+    {"--fix-time", set_fix_time, 0},
     {"--fail-on", set_fail_on, 0},
     {"--output", add_output, 0},
     {"--top", set_most, 0},

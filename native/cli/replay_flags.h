@@ -3,6 +3,7 @@
 #ifndef DOORKEEPER_CLI_REPLAY_FLAGS_H
 #define DOORKEEPER_CLI_REPLAY_FLAGS_H
 
+#include "replay_ask.h"
 #include "replay_output.h"
 
 #define DK_REPLAY_OUTPUTS_MAX 8u
@@ -18,6 +19,8 @@ struct dk_replay_flags {
     uint32_t share, shares;           /**< this run's, from 0, of so many */
     struct dk_replay_options options; /**< `has_against` not yet set */
     int64_t since_ns, until_ns;
+    enum dk_replay_when when;
+    int64_t fixed_ns;
     size_t max_event, most;
     unsigned fails;
     bool strict, help;

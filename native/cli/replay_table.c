@@ -351,6 +351,7 @@ static void count_event(struct dk_replay_table *table, const struct dk_log_event
 
 static bool is_reproducible(const struct dk_replay_table *table, const struct dk_log_event *event) {
     return !event->input_masked && !event->nondeterministic &&
+           (!event->used_time || table->options.knows_time) &&
            (!event->result_masked || table->options.has_against);
 }
 

@@ -20,6 +20,7 @@ struct dk_replay_options {
     const char *resource;
     uint64_t sample;  /**< keep one question of this many; 1: all */
     bool has_against; /**< recorded results are not compared with */
+    bool knows_time;  /**< OPA is told when it is, so what used the time can be asked again */
 };
 
 /** A result: an outcome, or (`other` not 0) any other JSON value by its hash. */

@@ -185,6 +185,43 @@ def test_it_leaves_nothing_behind_when_it_is_stopped(log, publish, tmp_path):
         os.kill(int(started.read_text()), 0)
 
 
+MORNINGS = """package kafka.authz
+is_morning if { [hour, _, _] := time.clock(time.now_ns()); hour < 12 }
+default allow := false
+allow if is_morning
+batch := [asks |
+	some request in input.requests
+	asks := [names | some ask in request.asks; names := [i | some i, _ in ask.names; is_morning]]
+]
+"""
+
+
+def timed_event(name, hour, result):
+    event = json.loads((REPOSITORY / "policies" / "examples" / "single.json").read_text())
+    event["input"]["principal"]["name"] = name
+    event |= {"path": "kafka/authz/allow", "result": result}
+    event |= {"timestamp": f"2026-03-01T{hour}:00:00Z", "nd_builtin_cache": {"time.now_ns": {}}}
+    return json.dumps(event) + "\n"
+
+
+@pytest.mark.parametrize("rule", ["kafka/authz/allow", "kafka/authz/batch"])
+def test_a_policy_that_looks_at_the_clock(replay, tmp_path, rule):
+    policy, log = tmp_path / "mornings", tmp_path / "log.jsonl"
+    policy.mkdir()
+    (policy / "policy.rego").write_text(MORNINGS)
+    log.write_text(timed_event("early", "09", True) + timed_event("late", "15", False))
+
+    def classes(status, *arguments):
+        run = replay(log, "--policy", policy, "--rule", rule, "--output", "json", *arguments)
+        totals = report_of(run, status)["totals"]
+        return {name: one["decisions"] for name, one in totals.items() if one["decisions"]}
+
+    assert classes(0) == {"not-reproducible": 2}
+    assert classes(0, "--fix-time", "recorded") == {"unchanged": 2}
+    assert classes(1, "--fix-time", "2026-03-01T13:00:00Z") == {"unchanged": 1, "newly-denied": 1}
+    assert classes(1, "--fix-time", "2026-03-01T08:00:00Z") == {"unchanged": 1, "newly-allowed": 1}
+
+
 def run_gate(policy, log, out):
     environment = os.environ | {"OPA": OPA, "DOORKEEPER": COMMAND, "REVISION": "candidate"}
     command = [REPOSITORY / "policies" / "ci" / "gate", policy, log, out]

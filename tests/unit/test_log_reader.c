@@ -242,7 +242,12 @@ static void test_what_cannot_be_reproduced_is_noted(void **state) {
     assert_false(event.input_masked || event.result_masked || event.nondeterministic);
     event = event_of("{\"path\":\"a\",\"input\":1," TIME
                      ",\"nd_builtin_cache\":{\"time.now_ns\":{\"[]\":1}}}");
-    assert_true(event.nondeterministic);
+    assert_true(event.used_time && !event.nondeterministic);
+    event = event_of("{\"path\":\"a\",\"input\":1," TIME
+                     ",\"nd_builtin_cache\":{\"time.now_ns\":{},\"http.send\":{}}}");
+    assert_true(event.used_time && event.nondeterministic);
+    event = event_of("{\"path\":\"a\",\"input\":1," TIME ",\"nd_builtin_cache\":[1]}");
+    assert_true(!event.used_time && event.nondeterministic);
     event = event_of("{\"path\":\"a\",\"input\":1," TIME ",\"erased\":[\"/requested_by\"]}");
     assert_false(event.input_masked || event.result_masked);
     event = event_of("{\"path\":\"a\"," TIME ",\"erased\":[\"/input\"]}");

@@ -283,6 +283,13 @@ static void test_flags(void **state) {
     assert_string_equal(flags.kafka_config, "kcat.conf");
     assert_int_equal(flags.share, 1);
     assert_int_equal(flags.shares, 16);
+    assert_int_equal(flags.when, DK_REPLAY_NOW);
+    flags = parsed(ARGUMENTS("a", "--policy", "x", "--fix-time", "1970-01-01T00:00:02Z"));
+    assert_int_equal(flags.when, DK_REPLAY_FIXED);
+    assert_int_equal(flags.fixed_ns, 2000000000);
+    assert_true(flags.options.knows_time);
+    flags = parsed(ARGUMENTS("a", "--policy", "x", "--fix-time", "recorded"));
+    assert_int_equal(flags.when, DK_REPLAY_RECORDED);
 }
 
 static void test_flags_that_are_wrong(void **state) {
@@ -323,6 +330,8 @@ static void test_flags_that_are_wrong(void **state) {
                  ARGUMENTS("topic:a", "--policy=x"));
     expect_wrong("--share: is for a topic; name one as topic:NAME",
                  ARGUMENTS("a", "--policy=x", "--share=1/2"));
+    expect_wrong("--fix-time noon: expected recorded, or a time as 2026-03-01T12:00:00Z",
+                 ARGUMENTS("--fix-time", "noon"));
     expect_wrong("--max-event 10: expected a whole number of bytes from 1024 to 268435456",
                  ARGUMENTS("--max-event=10"));
 }
