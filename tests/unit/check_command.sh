@@ -102,7 +102,7 @@ expect 1 "error: $file: larger than 1048576 bytes" check-config "$file"
 # replay: what is wrong before any OPA is asked.
 grep -q 'replay LOG' <<<"$usage" || fail "--help does not name replay"
 "$command" replay --help | grep -q -- '--fail-on CLASSES' || fail "replay --help"
-expect 2 'doorkeeper replay: no log: name files, or - for standard input' replay --policy "$work"
+expect 2 'doorkeeper replay: no log: name files, topic:NAME, or - for standard input' replay --policy "$work"
 expect 2 "doorkeeper replay: --policy $work/none: expected the URL of an OPA (http://, https://, \
 unix:/path), or a bundle that can be read: a directory or a tar.gz" replay "$file" --policy "$work/none"
 expect 2 "doorkeeper replay: $work/none: No such file or directory" \
