@@ -189,10 +189,13 @@ MORNINGS = """package kafka.authz
 is_morning if { [hour, _, _] := time.clock(time.now_ns()); hour < 12 }
 default allow := false
 allow if is_morning
-batch := [asks |
-	some request in input.requests
-	asks := [names | some ask in request.asks; names := [i | some i, _ in ask.names; is_morning]]
-]
+batch := answers if {
+	time.now_ns() < time.parse_rfc3339_ns("2026-04-01T00:00:00Z") # undefined since
+	answers := [asks |
+		some request in input.requests
+		asks := [names | some ask in request.asks; names := [i | some i, _ in ask.names; is_morning]]
+	]
+}
 """
 
 
@@ -220,6 +223,42 @@ def test_a_policy_that_looks_at_the_clock(replay, tmp_path, rule):
     assert classes(0, "--fix-time", "recorded") == {"unchanged": 2}
     assert classes(1, "--fix-time", "2026-03-01T13:00:00Z") == {"unchanged": 1, "newly-denied": 1}
     assert classes(1, "--fix-time", "2026-03-01T08:00:00Z") == {"unchanged": 1, "newly-allowed": 1}
+
+
+SLOW = """package kafka.authz
+allow := count([i | some i in numbers.range(1, 50000)]) < count(input.action.operation)
+"""
+QUESTIONS = 200
+
+
+def test_an_interrupted_run_goes_on(replay, tmp_path):
+    policy, log, answers = tmp_path / "slow", tmp_path / "log.jsonl", tmp_path / "answers"
+    policy.mkdir()
+    (policy / "policy.rego").write_text(SLOW)
+    log.write_text("".join(timed_event(f"client-{n}", "09", False) for n in range(QUESTIONS)))
+    arguments = (log, "--policy", policy, "--fix-time", "recorded", "--resume", answers)
+    arguments += ("--output", "json")
+
+    command = [COMMAND, "replay", *arguments, "--opa-binary", OPA]
+    first = Process(command, tmp_path / "first.log", os.environ | {"TMPDIR": str(tmp_path / "tmp")})
+    wait_until("it has some answers", lambda: answers.exists() and answers.stat().st_size > 0)
+    first.signal(signal.SIGTERM)
+    assert first.wait(30) == 2
+    kept = answers.read_text()
+    assert 0 < len(kept.splitlines()) < QUESTIONS
+
+    report = report_of(replay(*arguments), 0)
+    assert report["totals"]["unchanged"]["questions"] == QUESTIONS
+    lines = answers.read_text().splitlines()
+    assert answers.read_text().startswith(kept)
+    assert len(lines) == len(set(lines)) == QUESTIONS, "each answer is kept once"
+
+    answers.write_text("\n".join(lines).replace("DENY", "ALLOW", 1) + "\n")
+    report = report_of(replay(*arguments), 1)
+    assert report["totals"]["newly-allowed"]["questions"] == 1, "answers are taken from the file"
+    (policy / "policy.rego").write_text(SLOW + "# changed\n")
+    report_of(replay(*arguments), 0)  # they were another policy's
+    assert replay(log, "--policy", "http://127.0.0.1:1", "--resume", answers).returncode == 2
 
 
 def run_gate(policy, log, out):

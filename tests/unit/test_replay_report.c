@@ -330,6 +330,7 @@ static void test_flags_that_are_wrong(void **state) {
                  ARGUMENTS("topic:a", "--policy=x"));
     expect_wrong("--share: is for a topic; name one as topic:NAME",
                  ARGUMENTS("a", "--policy=x", "--share=1/2"));
+    expect_wrong("--resume : expected a value that is not empty", ARGUMENTS("--resume="));
     expect_wrong("--fix-time noon: expected recorded, or a time as 2026-03-01T12:00:00Z",
                  ARGUMENTS("--fix-time", "noon"));
     expect_wrong("--max-event 10: expected a whole number of bytes from 1024 to 268435456",

@@ -32,8 +32,11 @@ static void an_answer_is_that_of_the_rule(void **state) {
     static const char *const cases[][2] = {
         {"{\"result\":[{\"result\":true}]}\n", "{\"result\":true}"},
         {"{\"result\":[{\"result\":[0,1]}]}", "{\"result\":[0,1]}"},
-        {"{\"result\":[]}", "{}"},
         {"{}", "{}"},
+        {"{\"code\":\"internal_error\"}", "{\"code\":\"internal_error\"}"},
+        {"{\"result\":[]}", ""},
+        {"{\"result\":[{\"result\":true},{\"result\":false}]}", ""},
+        {"{\"result\":true}", ""},
         {"{\"result\":[{\"other\":true}]}", ""},
         {"{\"result\":[true]}", ""},
         {"[{\"result\":true}]", ""},

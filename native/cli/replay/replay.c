@@ -43,6 +43,8 @@ static const char help_text[] =
     "  --fix-time T           ask as of T, or as of when each was `recorded`: what time.now_ns "
     "says\n"
     "  --sample N             ask one question of N, in every run the same ones\n"
+    "  --resume FILE          keep the answers in FILE, and take those that are there already:\n"
+    "                         a run that was interrupted goes on; for bundles only\n"
     "  --fail-on CLASSES      what makes the exit status 1: none, or of newly-denied,\n"
     "                         newly-allowed, undefined, error, otherwise, not-reproducible some,\n"
     "                         separated by commas (all but the last)\n"
@@ -55,6 +57,7 @@ static const char help_text[] =
 
 struct run {
     struct dk_replay_flags flags;
+    struct dk_replay_answers *answers; /* NULL: none are kept */
     struct dk_replay_table *table;
     struct dk_replay_about about;
     bool terminal; /* standard error is one */
@@ -302,6 +305,16 @@ static enum dk_error check_policy(const char *flag, const char *policy, struct d
                    flag, (int)len, escaped);
 }
 
+/* Nobody knows whether an OPA elsewhere still has the policy that it had. */
+static enum dk_error check_resume(const struct dk_replay_flags *flags, struct dk_error_text *why) {
+    bool has_url = is_url(flags->policy) || (flags->against != NULL && is_url(flags->against));
+    if (flags->resume == NULL || !has_url) {
+        return DK_OK;
+    }
+    return dk_fail(why, DK_ERR_CONFIG,
+                   "--resume: is for bundles; --policy or --against is the URL of an OPA");
+}
+
 static enum dk_error ask(struct run *run, const char *policy, size_t side, char *revision,
                          struct dk_error_text *why) {
     struct dk_replay_asking asking = {
@@ -309,13 +322,17 @@ static enum dk_error ask(struct run *run, const char *policy, size_t side, char 
         .side = side,
         .when = run->flags.when,
         .fixed_ns = run->flags.fixed_ns,
+        .answers = run->answers,
         .progress = on_progress,
         .user = run,
     };
     struct dk_local_opa local = {0};
     enum dk_error error = DK_OK;
     run->begun_ms = dk_clock_coarse_ms();
-    if (!is_url(policy)) {
+    if (run->answers != NULL) {
+        error = dk_replay_digest_bundle(policy, asking.policy, why);
+    }
+    if (error == DK_OK && !is_url(policy)) {
         error = dk_local_opa_start(run->flags.opa_binary, policy, is_stopped, &local, why);
         asking.url = local.url;
     }
@@ -326,10 +343,24 @@ static enum dk_error ask(struct run *run, const char *policy, size_t side, char 
     return error;
 }
 
-static enum dk_error ask_all(struct run *run, struct dk_error_text *why) {
+static enum dk_error ask_both(struct run *run, struct dk_error_text *why) {
     enum dk_error error = ask(run, run->flags.policy, 0, run->about.policy_revision, why);
     if (error == DK_OK && run->flags.against != NULL) {
         error = ask(run, run->flags.against, 1, run->about.against_revision, why);
+    }
+    return error;
+}
+
+static enum dk_error ask_all(struct run *run, struct dk_error_text *why) {
+    enum dk_error error = DK_OK;
+    if (run->flags.resume != NULL) {
+        error = dk_replay_answers_open(run->flags.resume, &run->answers, why);
+    }
+    if (error == DK_OK) {
+        error = ask_both(run, why);
+    }
+    if (!dk_replay_answers_close(run->answers) && error == DK_OK) {
+        error = dk_fail(why, DK_ERR_SYSTEM, "--resume: the answers could not be written");
     }
     return error;
 }
@@ -392,7 +423,8 @@ static int report(struct run *run) {
 static int replay(struct run *run) {
     struct dk_error_text why = {""};
     if (check_policy("--policy", run->flags.policy, &why) != DK_OK ||
-        check_policy("--against", run->flags.against, &why) != DK_OK) {
+        check_policy("--against", run->flags.against, &why) != DK_OK ||
+        check_resume(&run->flags, &why) != DK_OK) {
         return trouble(run, why.text);
     }
     if (!read_logs(run)) {

@@ -6,6 +6,8 @@
 #include "json_scan.h"
 #include "replay_time.h"
 
+#include <openssl/sha.h>
+
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -54,8 +56,9 @@ struct asker {
     bool batch;
     const char *rule;
     uint32_t *order;
-    int64_t *recorded_ns;  /* of each question of the table, the last; DK_REPLAY_RECORDED */
-    struct range *waiting; /* a stack */
+    struct dk_writer digested; /* what an answer depends on */
+    int64_t *recorded_ns;      /* of each question of the table, the last; DK_REPLAY_RECORDED */
+    struct range *waiting;     /* a stack */
     size_t waiting_count, waiting_room;
 };
 
@@ -91,15 +94,55 @@ static void push(struct asker *asker, struct range range) {
 
 /* ---- answers ----------------------------------------------------------------------------- */
 
-static void store(struct asker *asker, struct dk_replay_question *question,
-                  struct dk_replay_result result) {
-    question->results[asker->asking->side] = result;
+static int64_t time_of(const struct asker *asker, uint32_t question) {
+    switch (asker->asking->when) {
+    case DK_REPLAY_FIXED:
+        return asker->asking->fixed_ns;
+    case DK_REPLAY_RECORDED:
+        return asker->recorded_ns[question];
+    default:
+        return 0;
+    }
+}
+
+/* Of all that the answer to a question depends on. */
+static bool digest_of(struct asker *asker, uint32_t index, uint8_t out[DK_DIGEST_LEN]) {
+    const struct dk_replay_question *question = dk_replay_table_question(asker->table, index);
+    const char *rule = dk_replay_table_rule(asker->table, question->rule)->path;
+    uint8_t numbers[16];
+    dk_write_u64(numbers, (uint64_t)asker->asking->when);
+    dk_write_u64(numbers + 8, (uint64_t)time_of(asker, index));
+    dk_writer_reset(&asker->digested);
+    dk_writer_bytes(&asker->digested, (struct dk_bytes){asker->asking->policy, DK_DIGEST_LEN});
+    dk_writer_bytes(&asker->digested, (struct dk_bytes){numbers, sizeof(numbers)});
+    dk_writer_text(&asker->digested, rule);
+    dk_writer_text(&asker->digested, "\n");
+    dk_replay_table_write(asker->table, question, &asker->digested);
+    struct dk_bytes text = dk_writer_view(&asker->digested);
+    return !asker->digested.failed && SHA256(text.ptr, text.len, out) != NULL;
+}
+
+/* An error is worth another try; what could not be decided is no answer. */
+static void keep_answer(struct asker *asker, uint32_t index, struct dk_replay_result result) {
+    uint8_t digest[DK_DIGEST_LEN];
+    if (asker->asking->answers == NULL || result.outcome == DK_UNAVAILABLE) {
+        return;
+    }
+    if (!digest_of(asker, index, digest) ||
+        !dk_replay_answers_add(asker->asking->answers, digest, result)) {
+        fail(asker, DK_ERR_SYSTEM, "an answer could not be written (--resume)");
+    }
+}
+
+static void store(struct asker *asker, uint32_t index, struct dk_replay_result result) {
+    dk_replay_table_question(asker->table, index)->results[asker->asking->side] = result;
     asker->answered++;
+    keep_answer(asker, index, result);
 }
 
 static void store_all(struct asker *asker, struct range range, enum dk_outcome outcome) {
     for (size_t i = 0; i < range.count; i++) {
-        store(asker, question_at(asker, range.start + i), (struct dk_replay_result){outcome, 0});
+        store(asker, asker->order[range.start + i], (struct dk_replay_result){outcome, 0});
     }
 }
 
@@ -137,14 +180,12 @@ static void read_questions(struct asker *asker, struct job *job, struct dk_bytes
         const struct dk_opa_question *read = &job->questions[i];
         const struct asked *asked =
             (const struct asked *)((const char *)read->action - offsetof(struct asked, action));
-        store(asker, dk_replay_table_question(asker->table, asked->question),
-              (struct dk_replay_result){read->outcome, 0});
+        store(asker, asked->question, (struct dk_replay_result){read->outcome, 0});
     }
 }
 
 /* The answer to an input that is not Doorkeeper's. */
-static void read_other(struct asker *asker, struct dk_replay_question *question,
-                       struct dk_bytes body) {
+static void read_other(struct asker *asker, uint32_t question, struct dk_bytes body) {
     struct dk_json_walk walk = dk_json_walk(body);
     struct dk_bytes name, value, result = {NULL, 0};
     bool error = false;
@@ -162,8 +203,8 @@ static void read_other(struct asker *asker, struct dk_replay_question *question,
 }
 
 static void read_answer(struct asker *asker, struct job *job, struct dk_bytes body) {
-    struct dk_replay_question *first = question_at(asker, job->range.start);
-    if (first->context == DK_REPLAY_NO_CONTEXT) {
+    uint32_t first = asker->order[job->range.start];
+    if (dk_replay_table_question(asker->table, first)->context == DK_REPLAY_NO_CONTEXT) {
         read_other(asker, first, body);
     } else {
         read_questions(asker, job, body);
@@ -195,7 +236,7 @@ static struct dk_bytes as_data_answer(struct job *job, struct dk_bytes body) {
 static void on_done(void *user, const struct dk_http_result *result) {
     struct job *job = user;
     struct asker *asker = job->asker;
-    char status[64];
+    char status[96];
     job->busy = false;
     if (result->kind == DK_HTTP_CANCELLED) {
         return;
@@ -210,7 +251,7 @@ static void on_done(void *user, const struct dk_http_result *result) {
         read_answer(asker, job, as_data_answer(job, result->body));
     } else {
         snprintf(status, sizeof(status), "OPA answers%s with HTTP status %ld",
-                 is_timed(asker) ? " a query (--fix-time)" : "", result->status);
+                 is_timed(asker) ? " POST " DK_QUERY_PATH " (--fix-time)" : "", result->status);
         fail(asker, DK_ERR_SYSTEM, status);
     }
 }
@@ -259,12 +300,6 @@ static struct job *free_job(struct asker *asker) {
     return NULL;
 }
 
-static int64_t time_of(const struct asker *asker, const struct job *job) {
-    return asker->asking->when == DK_REPLAY_FIXED
-               ? asker->asking->fixed_ns
-               : asker->recorded_ns[asker->order[job->range.start]];
-}
-
 /* The body as it is sent, and where to. */
 static struct dk_bytes finish_body(const struct asker *asker, struct job *job, const char **path) {
     *path = asker->path;
@@ -273,8 +308,8 @@ static struct dk_bytes finish_body(const struct asker *asker, struct job *job, c
     }
     *path = DK_QUERY_PATH;
     dk_writer_reset(&job->query);
-    dk_replay_write_query(asker->rule, time_of(asker, job), dk_writer_view(&job->body),
-                          &job->query);
+    dk_replay_write_query(asker->rule, time_of(asker, asker->order[job->range.start]),
+                          dk_writer_view(&job->body), &job->query);
     return dk_writer_view(&job->query);
 }
 
@@ -320,31 +355,40 @@ static void run(struct asker *asker) {
 
 struct probe {
     struct asker *asker;
+    bool is_query;
     enum dk_opa_verdict verdict;
     bool ended;
 };
 
+static enum dk_opa_verdict read_probe(struct probe *probe, struct dk_bytes body) {
+    struct dk_opa_reply reply;
+    struct dk_writer answer;
+    dk_writer_init(&answer, BODY_MAX);
+    if (probe->is_query) {
+        dk_replay_read_query(body, &answer);
+        body = dk_writer_view(&answer);
+    }
+    dk_opa_read_batch(body, NULL, 0, &reply);
+    keep_revision(probe->asker, &reply);
+    dk_writer_clean_up(&answer);
+    return reply.verdict;
+}
+
 static void on_probed(void *user, const struct dk_http_result *result) {
     struct probe *probe = user;
-    struct dk_opa_reply reply = {.verdict = DK_OPA_MALFORMED};
     probe->ended = true;
     if (result->kind != DK_HTTP_ANSWERED) {
         fail(probe->asker, DK_ERR_SYSTEM, result->text);
     } else if (result->status == 200) {
-        dk_opa_read_batch(result->body, NULL, 0, &reply);
-        keep_revision(probe->asker, &reply);
+        probe->verdict = read_probe(probe, result->body);
     }
-    probe->verdict = reply.verdict;
 }
 
-/* What the rule answers to an empty batch: DK_OPA_ANSWERED means that it is a batch rule. */
-static enum dk_opa_verdict probe_rule(struct asker *asker, struct dk_bytes cluster) {
-    struct probe probe = {.asker = asker, .verdict = DK_OPA_MALFORMED};
-    struct dk_writer body;
-    dk_writer_init(&body, 4096 + 6 * cluster.len);
-    dk_opa_write_batch(cluster, NULL, 0, &body);
-    if (body.failed || dk_http_post(asker->http, 0, asker->path, dk_writer_view(&body),
-                                    dk_clock_ms() + DEADLINE_MS, on_probed, &probe) != DK_OK) {
+static enum dk_opa_verdict probe_by(struct asker *asker, const char *path, struct dk_writer *body) {
+    struct probe probe = {
+        .asker = asker, .is_query = path != asker->path, .verdict = DK_OPA_MALFORMED};
+    if (body->failed || dk_http_post(asker->http, 0, path, dk_writer_view(body),
+                                     dk_clock_ms() + DEADLINE_MS, on_probed, &probe) != DK_OK) {
         fail(asker, DK_ERR_MEMORY, "the rule could not be asked");
         probe.ended = true;
     }
@@ -359,8 +403,24 @@ static enum dk_opa_verdict probe_rule(struct asker *asker, struct dk_bytes clust
         dk_http_destroy(asker->http);
         asker->http = NULL;
     }
-    dk_writer_clean_up(&body);
     return probe.verdict;
+}
+
+/* What the rule answers to an empty batch: DK_OPA_ANSWERED means that it is a batch rule. As of a
+ * time that may be another one than now, but only the Data API tells the revision. */
+static enum dk_opa_verdict probe_rule(struct asker *asker, struct dk_bytes cluster, int64_t ns) {
+    struct dk_writer body, query;
+    dk_writer_init(&body, 4096 + 6 * cluster.len);
+    dk_writer_init(&query, 8192 + 6 * cluster.len);
+    dk_opa_write_batch(cluster, NULL, 0, &body);
+    enum dk_opa_verdict verdict = probe_by(asker, asker->path, &body);
+    if (is_timed(asker) && asker->error == DK_OK && !body.failed) {
+        dk_replay_write_query(asker->rule, ns, dk_writer_view(&body), &query);
+        verdict = probe_by(asker, DK_QUERY_PATH, &query);
+    }
+    dk_writer_clean_up(&body);
+    dk_writer_clean_up(&query);
+    return verdict;
 }
 
 /* ---- one rule after the other ------------------------------------------------------------ */
@@ -400,9 +460,11 @@ static void ask_rule(struct asker *asker, size_t start, size_t others, size_t en
     snprintf(asker->path, sizeof(asker->path), "/v1/data/%s?provenance=true", rule->path);
     asker->batch = false;
     if (others > start) {
-        enum dk_opa_verdict verdict = probe_rule(asker, cluster_of(asker, start));
+        enum dk_opa_verdict verdict =
+            probe_rule(asker, cluster_of(asker, start), time_of(asker, asker->order[start]));
+        bool always = asker->asking->when != DK_REPLAY_RECORDED;
         asker->batch = verdict == DK_OPA_ANSWERED || rule->batch_seen;
-        if (rule->batch_seen && verdict == DK_OPA_UNDEFINED) {
+        if (rule->batch_seen && verdict == DK_OPA_UNDEFINED && always) {
             /* Nothing is defined there, and asking each question would not make it so. */
             store_all(asker, (struct range){.start = start, .count = others - start}, DK_UNDEFINED);
             start = others;
@@ -432,6 +494,18 @@ static int compare_questions(const void *left, const void *right) {
     return i < j ? -1 : i > j;
 }
 
+/* By an earlier run. */
+static bool is_answered(struct asker *asker, uint32_t index) {
+    uint8_t digest[DK_DIGEST_LEN];
+    struct dk_replay_result result;
+    if (asker->asking->answers == NULL || !digest_of(asker, index, digest) ||
+        !dk_replay_answers_find(asker->asking->answers, digest, &result)) {
+        return false;
+    }
+    dk_replay_table_question(asker->table, index)->results[asker->asking->side] = result;
+    return true;
+}
+
 static bool make_order(struct asker *asker) {
     size_t count = dk_replay_table_questions(asker->table);
     asker->order = calloc(count + 1, sizeof(asker->order[0]));
@@ -439,7 +513,7 @@ static bool make_order(struct asker *asker) {
         return false;
     }
     for (size_t i = 0; i < count; i++) {
-        if (dk_replay_table_question(asker->table, i)->needed) {
+        if (dk_replay_table_question(asker->table, i)->needed && !is_answered(asker, (uint32_t)i)) {
             asker->order[asker->wanted++] = (uint32_t)i;
         }
     }
@@ -487,6 +561,7 @@ static void clean_up(struct asker *asker) {
     free(asker->waiting);
     free(asker->order);
     free(asker->recorded_ns);
+    dk_writer_clean_up(&asker->digested);
     free(asker);
 }
 
@@ -502,7 +577,8 @@ static enum dk_error set_up(struct asker *asker) {
         dk_writer_init(&asker->jobs[i].body, BODY_MAX);
         dk_writer_init(&asker->jobs[i].query, BODY_MAX);
     }
-    if (!make_order(asker) || !note_times(asker)) {
+    dk_writer_init(&asker->digested, BODY_MAX);
+    if (!note_times(asker) || !make_order(asker)) {
         return dk_fail(asker->why, DK_ERR_MEMORY, "no memory to ask OPA");
     }
     return dk_http_new(&options, &asker->http, asker->why);

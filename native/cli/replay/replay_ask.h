@@ -9,6 +9,7 @@
 #define DOORKEEPER_CLI_REPLAY_ASK_H
 
 #include "doorkeeper/opa.h"
+#include "replay_answers.h"
 #include "replay_table.h"
 
 /** As of when. */
@@ -22,7 +23,9 @@ struct dk_replay_asking {
     const char *url; /**< as doorkeeper.opa.url, one server */
     size_t side;     /**< which of a question's results is written */
     enum dk_replay_when when;
-    int64_t fixed_ns; /**< for DK_REPLAY_FIXED, since 1970 */
+    int64_t fixed_ns;                  /**< for DK_REPLAY_FIXED, since 1970 */
+    struct dk_replay_answers *answers; /**< NULL: every question is asked */
+    uint8_t policy[DK_DIGEST_LEN];     /**< for `answers`: dk_replay_digest_bundle */
     /** Called often; false stops. */
     bool (*progress)(void *user, size_t answered, size_t wanted);
     void *user;

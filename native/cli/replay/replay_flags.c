@@ -193,6 +193,7 @@ static const struct flag table[] = {
     TEXT("--against", against),
     TEXT("--opa-binary", opa_binary),
     TEXT("--kafka-config", kafka_config),
+    TEXT("--resume", resume),
     {"--share", set_share, 0},
     TEXT("--principal", options.principal),
     TEXT("--resource", options.resource),

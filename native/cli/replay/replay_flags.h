@@ -15,6 +15,7 @@ struct dk_replay_target {
 
 struct dk_replay_flags {
     const char *policy, *against, *opa_binary;
+    const char *resume;               /**< a file of answers; NULL: none is kept */
     const char *kafka_config;         /**< for logs that are topics */
     uint32_t share, shares;           /**< this run's, from 0, of so many */
     struct dk_replay_options options; /**< `has_against` not yet set */

@@ -44,10 +44,15 @@ void dk_replay_read_query(struct dk_bytes answer, struct dk_writer *out) {
     if (dk_json_scan_value(&rest, &whole) != DK_JSON_OK || !dk_json_is_object(whole)) {
         return;
     }
-    struct dk_json_walk sets = dk_json_walk(member_of(whole, "result"));
-    if (!dk_json_next_element(&sets, &bindings)) {
-        dk_writer_text(out, "{}"); /* the rule is undefined */
+    struct dk_bytes sets = member_of(whole, "result"), more;
+    if (sets.ptr == NULL) {
+        /* {} where the rule is undefined; with "code" an error, as the Data API has it */
+        dk_writer_bytes(out, whole);
         return;
+    }
+    struct dk_json_walk walk = dk_json_walk(sets);
+    if (!dk_json_next_element(&walk, &bindings) || dk_json_next_element(&walk, &more)) {
+        return; /* a query with one variable has one answer */
     }
     struct dk_bytes result = member_of(bindings, "result");
     if (result.ptr != NULL) {
