@@ -29,7 +29,11 @@
 #define ERROR_MAX 512
 /* Without a message or an answer for so long, the brokers are out of reach. */
 #define PATIENCE_MS 30000
+/* Where none was reached yet: time to try the other addresses of a name. */
+#define FIRST_PATIENCE_MS 5000
 #define POLL_MS 200
+/* A request cannot be interrupted; one that is too short is never answered from far away. */
+#define REQUEST_MS 2000
 
 struct partition {
     bool is_open; /* some of it is still to come */
@@ -50,7 +54,8 @@ struct dk_topic_reader {
     struct dk_error_text failure; /* the thread's, until it is joined */
     /* What librdkafka said last of its troubles; written and read while it is polled. */
     char said[ERROR_MAX];
-    bool is_hopeless;
+    bool is_refused, is_down; /* by a broker; all of them. Since the last answer */
+    bool was_reached;         /* some answer came */
 };
 
 /* ---- errors ------------------------------------------------------------------------------ */
@@ -75,9 +80,17 @@ static void on_trouble(rd_kafka_t *kafka, int code, const char *reason, void *us
     if (code != RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN || reader->said[0] == '\0') {
         snprintf(reader->said, sizeof(reader->said), "%s", reason);
     }
-    reader->is_hopeless |= code == RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN ||
-                           code == RD_KAFKA_RESP_ERR__AUTHENTICATION ||
-                           code == RD_KAFKA_RESP_ERR__SSL || code == RD_KAFKA_RESP_ERR__FATAL;
+    reader->is_down |= code == RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN;
+    reader->is_refused |= code == RD_KAFKA_RESP_ERR__AUTHENTICATION ||
+                          code == RD_KAFKA_RESP_ERR__SSL || code == RD_KAFKA_RESP_ERR__FATAL;
+}
+
+/* What was said before does not matter any more. Returns when this was. */
+static int64_t had_answer(struct dk_topic_reader *reader) {
+    reader->is_refused = reader->is_down = false;
+    reader->was_reached = true;
+    reader->said[0] = '\0';
+    return dk_clock_ms();
 }
 
 /* ---- the settings ------------------------------------------------------------------------ */
@@ -147,8 +160,11 @@ static enum dk_error configure(struct dk_topic_reader *reader, rd_kafka_conf_t *
 
 /* ---- the partitions ---------------------------------------------------------------------- */
 
-static bool is_over(const struct dk_topic_reader *reader, int64_t end_ms) {
-    return reader->is_hopeless || reader->source->is_stopped() || dk_clock_ms() >= end_ms;
+/* One address that refuses is no reason: a name may have others, a broker may restart. */
+static bool is_over(const struct dk_topic_reader *reader, int64_t since_ms) {
+    bool is_first = reader->is_down && !reader->was_reached;
+    return (reader->is_refused && reader->is_down) || reader->source->is_stopped() ||
+           dk_clock_ms() - since_ms >= (is_first ? FIRST_PATIENCE_MS : PATIENCE_MS);
 }
 
 static enum dk_error why_over(const struct dk_topic_reader *reader, struct dk_error_text *why) {
@@ -157,7 +173,8 @@ static enum dk_error why_over(const struct dk_topic_reader *reader, struct dk_er
 
 static bool is_worth_another_try(rd_kafka_resp_err_t error) {
     return error == RD_KAFKA_RESP_ERR__TRANSPORT || error == RD_KAFKA_RESP_ERR__TIMED_OUT ||
-           error == RD_KAFKA_RESP_ERR_LEADER_NOT_AVAILABLE;
+           error == RD_KAFKA_RESP_ERR_LEADER_NOT_AVAILABLE ||
+           error == RD_KAFKA_RESP_ERR_NOT_LEADER_FOR_PARTITION; /* it is moving */
 }
 
 static enum dk_error take_partitions(struct dk_topic_reader *reader,
@@ -172,42 +189,59 @@ static enum dk_error take_partitions(struct dk_topic_reader *reader,
     return reader->partitions == NULL ? DK_ERR_MEMORY : DK_OK;
 }
 
+static rd_kafka_resp_err_t ask_metadata(struct dk_topic_reader *reader,
+                                        const struct rd_kafka_metadata **out) {
+    rd_kafka_resp_err_t code = rd_kafka_metadata(reader->kafka, 0, reader->topic, out, REQUEST_MS);
+    (void)rd_kafka_poll(reader->kafka, 0);
+    return code;
+}
+
 static enum dk_error find_partitions(struct dk_topic_reader *reader, struct dk_error_text *why) {
     const struct rd_kafka_metadata *metadata = NULL;
-    int64_t end_ms = dk_clock_ms() + PATIENCE_MS;
-    rd_kafka_resp_err_t code;
-    do {
-        code = rd_kafka_metadata(reader->kafka, 0, reader->topic, &metadata, POLL_MS);
-        (void)rd_kafka_poll(reader->kafka, 0);
-    } while (is_worth_another_try(code) && !is_over(reader, end_ms));
+    int64_t since_ms = dk_clock_ms();
+    rd_kafka_resp_err_t code = ask_metadata(reader, &metadata);
+    while (is_worth_another_try(code) && !is_over(reader, since_ms)) {
+        (void)rd_kafka_poll(reader->kafka, POLL_MS); /* not at once */
+        code = ask_metadata(reader, &metadata);
+    }
     if (is_worth_another_try(code)) {
         return why_over(reader, why);
     }
     if (code != RD_KAFKA_RESP_ERR_NO_ERROR) {
         return fail(reader, why, rd_kafka_err2str(code));
     }
+    (void)had_answer(reader);
     enum dk_error error = take_partitions(reader, metadata, why);
     rd_kafka_metadata_destroy(metadata);
     return error;
 }
 
+static rd_kafka_resp_err_t ask_ends(struct dk_topic_reader *reader, int32_t number,
+                                    int64_t *begin) {
+    rd_kafka_resp_err_t code =
+        rd_kafka_query_watermark_offsets(reader->kafka, reader->source->topic, number, begin,
+                                         &reader->partitions[number].end, REQUEST_MS);
+    (void)rd_kafka_poll(reader->kafka, 0);
+    return code;
+}
+
 static enum dk_error begin_partition(struct dk_topic_reader *reader, int32_t number,
                                      struct dk_error_text *why) {
     struct partition *partition = &reader->partitions[number];
-    int64_t end_ms = dk_clock_ms() + PATIENCE_MS;
+    int64_t since_ms = dk_clock_ms();
     int64_t begin = 0;
-    rd_kafka_resp_err_t code;
-    do {
-        code = rd_kafka_query_watermark_offsets(reader->kafka, reader->source->topic, number,
-                                                &begin, &partition->end, POLL_MS);
-        (void)rd_kafka_poll(reader->kafka, 0);
-    } while (is_worth_another_try(code) && !is_over(reader, end_ms));
+    rd_kafka_resp_err_t code = ask_ends(reader, number, &begin);
+    while (is_worth_another_try(code) && !is_over(reader, since_ms)) {
+        (void)rd_kafka_poll(reader->kafka, POLL_MS); /* not at once */
+        code = ask_ends(reader, number, &begin);
+    }
     if (is_worth_another_try(code)) {
         return why_over(reader, why);
     }
     if (code != RD_KAFKA_RESP_ERR_NO_ERROR) {
         return fail(reader, why, rd_kafka_err2str(code));
     }
+    (void)had_answer(reader);
     if (begin >= partition->end) {
         return DK_OK;
     }
@@ -237,9 +271,13 @@ static void close_partition(struct dk_topic_reader *reader, struct partition *pa
     partition->is_open = false;
 }
 
-/* An event is one line: in JSON a line may end only where white space may stand. */
+/* An event is one line: in JSON a line may end only where white space may stand. What begins as
+ * none gets a space in front: two bytes of the first message would make gzip of all that follow. */
 static bool write_line(struct dk_topic_reader *reader, uint8_t *payload, size_t len) {
-    static const uint8_t newline = '\n';
+    static const uint8_t newline = '\n', space = ' ';
+    if (payload[0] != '{' && dk_file_write(reader->pipe[1], (struct dk_bytes){&space, 1}) != 0) {
+        return false;
+    }
     for (uint8_t *at = memchr(payload, '\n', len); at != NULL;
          at = memchr(at, '\n', len - (size_t)(at - payload))) {
         *at = ' ';
@@ -278,18 +316,18 @@ static bool take(struct dk_topic_reader *reader, const rd_kafka_message_t *messa
 }
 
 static void read_all(struct dk_topic_reader *reader) {
-    int64_t end_ms = dk_clock_ms() + PATIENCE_MS;
+    int64_t since_ms = had_answer(reader);
     while (reader->open_count > 0 && !atomic_load(&reader->ended)) {
         rd_kafka_message_t *message = rd_kafka_consume_queue(reader->queue, POLL_MS);
         (void)rd_kafka_poll(reader->kafka, 0);
-        if (message == NULL && is_over(reader, end_ms)) {
+        if (message == NULL && is_over(reader, since_ms)) {
             (void)why_over(reader, &reader->failure);
             return;
         }
         if (message != NULL) {
             bool goes_on = take(reader, message);
             rd_kafka_message_destroy(message);
-            end_ms = dk_clock_ms() + PATIENCE_MS;
+            since_ms = had_answer(reader);
             if (!goes_on) {
                 return;
             }
