@@ -104,7 +104,7 @@ static enum dk_error make(const struct dk_settings_source *source, const struct 
 
 enum dk_error dk_settings_make(const struct dk_settings_source *source, struct dk_config *out,
                                struct dk_error_text *why) {
-    struct properties file = {NULL, 0, NULL};
+    struct properties file = {NULL, 0, NULL, NULL};
     memset(out, 0, sizeof(*out));
     enum dk_error error =
         source->config == NULL ? DK_OK : properties_read(source->config, &file, why);

@@ -24,9 +24,11 @@ static struct dk_bytes skip_spaces(struct dk_bytes text) {
     return text;
 }
 
-/* Takes one line off the front of `*rest`, without its end and without spaces before it. */
-static struct dk_bytes take_natural_line(struct dk_bytes *rest) {
+/* Takes one line off the front of `*rest`, without its end and without spaces before it. `*number`
+ * counts them. */
+static struct dk_bytes take_natural_line(struct dk_bytes *rest, size_t *number) {
     size_t len = 0;
+    (*number)++;
     while (len < rest->len && !is_line_end(rest->ptr[len])) {
         len++;
     }
@@ -48,10 +50,13 @@ static bool is_continued(struct dk_bytes line) {
     return backslashes % 2 == 1;
 }
 
-/* Joins a line with what continues it, in `room`. False at the end of the file. */
-static bool take_line(struct dk_bytes *rest, uint8_t *room, struct dk_bytes *out) {
+/* Joins a line with what continues it, in `room`. `*number` counts the lines of the file, `*first`
+ * is where this one begins. False at the end of the file. */
+static bool take_line(struct dk_bytes *rest, uint8_t *room, struct dk_bytes *out, size_t *number,
+                      size_t *first) {
     while (rest->len > 0) {
-        struct dk_bytes part = take_natural_line(rest);
+        struct dk_bytes part = take_natural_line(rest, number);
+        *first = *number;
         if (part.len == 0 || part.ptr[0] == '#' || part.ptr[0] == '!') {
             continue;
         }
@@ -59,7 +64,7 @@ static bool take_line(struct dk_bytes *rest, uint8_t *room, struct dk_bytes *out
         while (is_continued(part)) {
             memcpy(room + len, part.ptr, part.len - 1);
             len += part.len - 1;
-            part = take_natural_line(rest); /* empty at the end of the file */
+            part = take_natural_line(rest, number); /* empty at the end of the file */
         }
         memcpy(room + len, part.ptr, part.len);
         *out = (struct dk_bytes){room, len + part.len};
@@ -193,7 +198,8 @@ static size_t count_lines(struct dk_bytes file) {
 static enum dk_error parse_lines(struct dk_bytes file, uint8_t *room, struct properties *out) {
     uint8_t *end = out->text;
     struct dk_bytes line;
-    while (take_line(&file, room, &line)) {
+    size_t number = 0;
+    while (take_line(&file, room, &line, &number, &out->lines[out->count])) {
         struct dk_setting *setting = &out->list[out->count];
         size_t key = key_len(line);
         if (!unescape((struct dk_bytes){line.ptr, key}, &end, &setting->key) ||
@@ -210,9 +216,11 @@ enum dk_error properties_parse(struct dk_bytes file, struct properties *out) {
     uint8_t *room = malloc(file.len + 1);
     /* A Latin-1 byte takes at most two in UTF-8, an escape never more than it had. */
     out->text = malloc(2 * file.len + 1);
-    out->list = calloc(count_lines(file), sizeof(*out->list));
+    size_t most = count_lines(file) + 1; /* behind the last one its number is written, too */
+    out->list = calloc(most, sizeof(*out->list));
+    out->lines = calloc(most, sizeof(*out->lines));
     enum dk_error error = DK_ERR_MEMORY;
-    if (room != NULL && out->text != NULL && out->list != NULL) {
+    if (room != NULL && out->text != NULL && out->list != NULL && out->lines != NULL) {
         error = parse_lines(file, room, out);
     }
     free(room);
@@ -248,6 +256,7 @@ bool properties_is_variable(struct dk_bytes value) {
 
 void properties_clean_up(struct properties *properties) {
     free(properties->list);
+    free(properties->lines);
     free(properties->text);
     memset(properties, 0, sizeof(*properties));
 }

@@ -13,6 +13,7 @@ struct properties {
     struct dk_setting *list; /**< in the order of the file, repeated keys included */
     size_t count;
     uint8_t *text; /**< what the list points into, as UTF-8 */
+    size_t *lines; /**< where each of the list begins in the file, from 1 */
 };
 
 /** On failure `out` is cleaned up: DK_ERR_MEMORY, or DK_ERR_MALFORMED for an escape \uXXXX. */

@@ -99,11 +99,24 @@ static void a_zero_byte_is_a_character(void **state) {
     properties_clean_up(&properties);
 }
 
+static void lines_are_counted_as_an_editor_does(void **state) {
+    (void)state;
+    struct properties properties;
+    const char *file = "# one\n\na=1\r\nb=\\\n 2\\\r\n 3\r! seven\nc=4\n\n# end";
+    assert_int_equal(parse(file, &properties), DK_OK);
+    assert_int_equal(properties.count, 3);
+    assert_int_equal(properties.lines[0], 3);
+    assert_int_equal(properties.lines[1], 4);
+    assert_int_equal(properties.lines[2], 8);
+    properties_clean_up(&properties);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(reads_as_java_does),
         cmocka_unit_test(malformed_escapes_are_refused),
         cmocka_unit_test(a_zero_byte_is_a_character),
+        cmocka_unit_test(lines_are_counted_as_an_editor_does),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

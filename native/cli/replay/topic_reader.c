@@ -95,47 +95,71 @@ static int64_t had_answer(struct dk_topic_reader *reader) {
 
 /* ---- the settings ------------------------------------------------------------------------ */
 
-/* Its value must not be shown. */
-static bool is_secret(const char *name) {
-    static const char *const parts[] = {"password", "secret", "key", "pem", "jaas", "oauth"};
-    for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++) {
-        if (strstr(name, parts[i]) != NULL) {
-            return true;
-        }
-    }
-    return false;
-}
+struct pair {
+    const char *name, *value;
+};
 
-static enum dk_error set_one(const char *file, const char *name, const char *value,
+/* Whatever the file says. */
+static const struct pair forced[] = {
+    {"group.id", ""},
+    {"enable.auto.commit", "false"},
+    {"enable.partition.eof", "true"},      /* the end where the last record is no message */
+    {"auto.offset.reset", "earliest"},     /* else what is deleted meanwhile makes it skip all */
+    {"allow.auto.create.topics", "false"}, /* a wrong name makes no topic */
+};
+
+/* `place` is a part of a sentence. The value is not in what is said: it may be a password, in the
+ * wrong line even. */
+static enum dk_error set_one(const char *place, const char *name, const char *value,
                              rd_kafka_conf_t *conf, struct dk_error_text *why) {
-    char text[ERROR_MAX] = "";
-    char shown_file[SHOWN_MAX], shown[SHOWN_MAX], cause[ERROR_MAX];
+    char text[ERROR_MAX] = "", shown[SHOWN_MAX], cause[ERROR_MAX];
     rd_kafka_conf_res_t result = rd_kafka_conf_set(conf, name, value, text, sizeof(text));
     if (result == RD_KAFKA_CONF_OK) {
         return DK_OK;
     }
+    text[strcspn(text, "\n")] = '\0';
     const char *reason = result == RD_KAFKA_CONF_UNKNOWN ? "librdkafka has no such property"
-                         : is_secret(name)               ? "not a value for this property"
+                         : strstr(text, value) != NULL   ? "librdkafka does not take this value"
                                                          : text;
-    int file_len = (int)dk_bytes_escape(dk_bytes_of(file), shown_file, sizeof(shown_file));
     int len = (int)dk_bytes_escape(dk_bytes_of(name), shown, sizeof(shown));
     int cause_len = (int)dk_bytes_escape(dk_bytes_of(reason), cause, sizeof(cause));
-    return dk_fail(why, DK_ERR_CONFIG, "--kafka-config %.*s: %.*s: %.*s", file_len, shown_file, len,
-                   shown, cause_len, cause);
+    return dk_fail(why, DK_ERR_CONFIG, "%s%.*s: %.*s", place, len, shown, cause_len, cause);
+}
+
+/* "--kafka-config FILE: ", and the line if it is one. */
+static void say_place(const char *file, size_t line, char out[SHOWN_MAX + 64]) {
+    char shown[SHOWN_MAX], number[32] = "";
+    int len = (int)dk_bytes_escape(dk_bytes_of(file), shown, sizeof(shown));
+    if (line > 0) {
+        (void)snprintf(number, sizeof(number), "line %zu: ", line);
+    }
+    (void)snprintf(out, SHOWN_MAX + 64, "--kafka-config %.*s: %s", len, shown, number);
+}
+
+static bool names_brokers(struct dk_bytes key) {
+    return dk_bytes_equal(key, dk_bytes_of("bootstrap.servers")) ||
+           dk_bytes_equal(key, dk_bytes_of("metadata.broker.list"));
 }
 
 static enum dk_error set_from(const struct dk_topic_reader *reader, const struct properties *read,
                               rd_kafka_conf_t *conf, struct dk_error_text *why) {
+    char place[SHOWN_MAX + 64];
     enum dk_error error = DK_OK;
+    bool has_brokers = false;
     for (size_t i = 0; i < read->count && error == DK_OK; i++) {
         struct dk_bytes key = read->list[i].key, value = read->list[i].value;
         char *name = strndup((const char *)key.ptr, key.len);
         char *text = strndup((const char *)value.ptr, value.len);
-        error = name == NULL || text == NULL
-                    ? DK_ERR_MEMORY
-                    : set_one(reader->source->config, name, text, conf, why);
+        say_place(reader->source->config, read->lines[i], place);
+        error =
+            name == NULL || text == NULL ? DK_ERR_MEMORY : set_one(place, name, text, conf, why);
         free(name);
         free(text);
+        has_brokers |= names_brokers(key);
+    }
+    if (error == DK_OK && !has_brokers) {
+        say_place(reader->source->config, 0, place);
+        return dk_fail(why, DK_ERR_CONFIG, "%sbootstrap.servers is missing", place);
     }
     return error;
 }
@@ -149,8 +173,8 @@ static enum dk_error configure(struct dk_topic_reader *reader, rd_kafka_conf_t *
     }
     error = set_from(reader, &read, conf, why);
     properties_clean_up(&read);
-    if (error == DK_OK) {
-        error = set_one("", "enable.partition.eof", "true", conf, why);
+    for (size_t i = 0; i < sizeof(forced) / sizeof(forced[0]) && error == DK_OK; i++) {
+        error = set_one("", forced[i].name, forced[i].value, conf, why);
     }
     rd_kafka_conf_set_error_cb(conf, on_trouble);
     rd_kafka_conf_set_log_cb(conf, NULL); /* what matters of it is in `said` */
