@@ -68,7 +68,7 @@ struct run {
 
 /* ---- signals ----------------------------------------------------------------------------- */
 
-static volatile sig_atomic_t stopped;
+static _Atomic int stopped; /* read by the thread of a topic, too */
 
 static void on_signal(int number) {
     stopped = number;
