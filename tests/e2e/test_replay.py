@@ -7,6 +7,7 @@ import os
 import shutil
 import signal
 import subprocess
+import urllib.request
 import xml.etree.ElementTree as ElementTree
 
 import pytest
@@ -21,6 +22,18 @@ GRANTS = {
     "cluster": {"kafka-cluster": {}},
 }
 WITHOUT_BOB = {**GRANTS, "topics": {"orders": {"read": ["alice"], "write": ["alice"]}}}
+
+
+class FileLoggingOpa(Opa):
+    """Writes its decisions to a file."""
+
+    def _config(self):
+        plugins = {"file_logger": {"path": str(self.log)}}
+        return super()._config() | {"decision_logs": {"plugin": "file_logger"}, "plugins": plugins}
+
+    @property
+    def log(self):
+        return self._directory / "decisions.log"
 
 
 class LoggingOpa(Opa):
@@ -183,6 +196,18 @@ def test_it_leaves_nothing_behind_when_it_is_stopped(log, publish, tmp_path):
     assert list((tmp_path / "tmp").iterdir()) == []
     with pytest.raises(ProcessLookupError):
         os.kill(int(started.read_text()), 0)
+
+
+def test_what_opa_wrote_to_a_file(new_opa, publish, replay):
+    opa = new_opa(FileLoggingOpa)
+    opa.start()
+    opa.publish("first", GRANTS)
+    question = (REPOSITORY / "policies" / "examples" / "single.json").read_bytes()
+    for _ in range(3):
+        urllib.request.urlopen(f"{opa.url}/v1/data/kafka/authz/allow", question, 10).close()
+    wait_until("it is written", lambda: opa.log.read_text().count('"kafka/authz/allow"') == 3)
+    report = report_of(replay(opa.log, "--policy", publish("same", GRANTS), "--output=json"), 0)
+    assert report["log"]["decisions"] == 3 and report["differences"] == []
 
 
 MORNINGS = """package kafka.authz
