@@ -174,8 +174,8 @@ static void add_line(struct dk_decision_log *decisions, const struct dk_decision
 static int64_t age_ms(const struct dk_decision_log *decisions, struct dk_hash128 key,
                       enum dk_outcome outcome, int64_t deadline_ms) {
     int64_t ttl_ms = dk_decision_ttl_ms(decisions->parts.config, outcome, key);
-    int64_t age_ms = dk_clock_ms() - (deadline_ms - ttl_ms);
-    return deadline_ms == 0 || age_ms < 0 ? -1 : age_ms;
+    int64_t passed_ms = dk_clock_ms() - (deadline_ms - ttl_ms);
+    return deadline_ms == 0 || passed_ms < 0 ? -1 : passed_ms;
 }
 
 /* Of an answer that was just given: what is in the cache now is most likely what it came from. */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "replay_answers.h"
 
+#include "grow.h"
 #include "hash_index.h"
 
 #include <openssl/crypto.h>
@@ -57,14 +58,9 @@ bool dk_replay_answers_find(const struct dk_replay_answers *answers,
 static bool remember(struct dk_replay_answers *answers, const uint8_t digest[DK_DIGEST_LEN],
                      struct dk_replay_result result) {
     size_t count = answers->index.count;
-    if (count == answers->room) {
-        size_t room = count == 0 ? 1024 : 2 * count;
-        struct dk_replay_result *moved = realloc(answers->results, room * sizeof(*moved));
-        if (moved == NULL) {
-            return false;
-        }
-        answers->results = moved;
-        answers->room = room;
+    if (!dk_has_room((void **)&answers->results, &answers->room, count,
+                     sizeof(answers->results[0]))) {
+        return false;
     }
     answers->results[count] = result;
     return dk_hash_index_add(&answers->index, hash_of(answers, digest), (uint32_t)count) == DK_OK;

@@ -3,6 +3,7 @@
 
 #include "doorkeeper/clock.h"
 #include "doorkeeper/http.h"
+#include "grow.h"
 #include "json_scan.h"
 #include "replay_time.h"
 
@@ -79,15 +80,10 @@ static void push(struct asker *asker, struct range range) {
     if (range.count == 0) {
         return;
     }
-    if (asker->waiting_count == asker->waiting_room) {
-        size_t room = asker->waiting_room == 0 ? 256 : 2 * asker->waiting_room;
-        struct range *moved = realloc(asker->waiting, room * sizeof(*moved));
-        if (moved == NULL) {
-            fail(asker, DK_ERR_MEMORY, "no memory for what is to be asked");
-            return;
-        }
-        asker->waiting = moved;
-        asker->waiting_room = room;
+    if (!dk_has_room((void **)&asker->waiting, &asker->waiting_room, asker->waiting_count,
+                     sizeof(asker->waiting[0]))) {
+        fail(asker, DK_ERR_MEMORY, "no memory for what is to be asked");
+        return;
     }
     asker->waiting[asker->waiting_count++] = range;
 }
@@ -224,13 +220,16 @@ static bool is_timed(const struct asker *asker) {
     return asker->asking->when != DK_REPLAY_NOW;
 }
 
-static struct dk_bytes as_data_answer(struct job *job, struct dk_bytes body) {
-    if (!is_timed(job->asker)) {
-        return body;
-    }
-    dk_writer_reset(&job->query);
-    dk_replay_read_query(body, &job->query);
-    return dk_writer_view(&job->query);
+/* Whether all questions are asked as of one time, and so may stand in one batch. */
+static bool shares_time(const struct asker *asker) {
+    return asker->asking->when != DK_REPLAY_RECORDED;
+}
+
+/* The answer to a query as the Data API would have given it, in `room`. */
+static struct dk_bytes as_data_answer(struct dk_bytes body, struct dk_writer *room) {
+    dk_writer_reset(room);
+    dk_replay_read_query(body, room);
+    return dk_writer_view(room);
 }
 
 static void on_done(void *user, const struct dk_http_result *result) {
@@ -248,7 +247,8 @@ static void on_done(void *user, const struct dk_http_result *result) {
     } else if (result->kind != DK_HTTP_ANSWERED) {
         try_again(asker, job->range, result->text);
     } else if (result->status == 200) {
-        read_answer(asker, job, as_data_answer(job, result->body));
+        read_answer(asker, job,
+                    is_timed(asker) ? as_data_answer(result->body, &job->query) : result->body);
     } else {
         snprintf(status, sizeof(status), "OPA answers%s with HTTP status %ld",
                  is_timed(asker) ? " POST " DK_QUERY_PATH " (--fix-time)" : "", result->status);
@@ -364,11 +364,7 @@ static enum dk_opa_verdict read_probe(struct probe *probe, struct dk_bytes body)
     struct dk_opa_reply reply;
     struct dk_writer answer;
     dk_writer_init(&answer, BODY_MAX);
-    if (probe->is_query) {
-        dk_replay_read_query(body, &answer);
-        body = dk_writer_view(&answer);
-    }
-    dk_opa_read_batch(body, NULL, 0, &reply);
+    dk_opa_read_batch(probe->is_query ? as_data_answer(body, &answer) : body, NULL, 0, &reply);
     keep_revision(probe->asker, &reply);
     dk_writer_clean_up(&answer);
     return reply.verdict;
@@ -384,9 +380,9 @@ static void on_probed(void *user, const struct dk_http_result *result) {
     }
 }
 
-static enum dk_opa_verdict probe_by(struct asker *asker, const char *path, struct dk_writer *body) {
-    struct probe probe = {
-        .asker = asker, .is_query = path != asker->path, .verdict = DK_OPA_MALFORMED};
+static enum dk_opa_verdict probe_by(struct asker *asker, bool is_query, struct dk_writer *body) {
+    struct probe probe = {.asker = asker, .is_query = is_query, .verdict = DK_OPA_MALFORMED};
+    const char *path = is_query ? DK_QUERY_PATH : asker->path;
     if (body->failed || dk_http_post(asker->http, 0, path, dk_writer_view(body),
                                      dk_clock_ms() + DEADLINE_MS, on_probed, &probe) != DK_OK) {
         fail(asker, DK_ERR_MEMORY, "the rule could not be asked");
@@ -413,10 +409,10 @@ static enum dk_opa_verdict probe_rule(struct asker *asker, struct dk_bytes clust
     dk_writer_init(&body, 4096 + 6 * cluster.len);
     dk_writer_init(&query, 8192 + 6 * cluster.len);
     dk_opa_write_batch(cluster, NULL, 0, &body);
-    enum dk_opa_verdict verdict = probe_by(asker, asker->path, &body);
+    enum dk_opa_verdict verdict = probe_by(asker, false, &body);
     if (is_timed(asker) && asker->error == DK_OK && !body.failed) {
         dk_replay_write_query(asker->rule, ns, dk_writer_view(&body), &query);
-        verdict = probe_by(asker, DK_QUERY_PATH, &query);
+        verdict = probe_by(asker, true, &query);
     }
     dk_writer_clean_up(&body);
     dk_writer_clean_up(&query);
@@ -432,8 +428,7 @@ static struct dk_bytes cluster_of(const struct asker *asker, size_t place) {
 
 /* A batch is of one cluster; questions of one context stand together, which makes it short. */
 static void push_batches(struct asker *asker, size_t start, size_t end) {
-    bool shares_time = asker->asking->when != DK_REPLAY_RECORDED;
-    size_t most = asker->batch && shares_time ? BATCH_MAX : 1;
+    size_t most = asker->batch && shares_time(asker) ? BATCH_MAX : 1;
     while (start < end) {
         size_t next = start + 1;
         while (next < end && next - start < most &&
@@ -462,9 +457,8 @@ static void ask_rule(struct asker *asker, size_t start, size_t others, size_t en
     if (others > start) {
         enum dk_opa_verdict verdict =
             probe_rule(asker, cluster_of(asker, start), time_of(asker, asker->order[start]));
-        bool always = asker->asking->when != DK_REPLAY_RECORDED;
         asker->batch = verdict == DK_OPA_ANSWERED || rule->batch_seen;
-        if (rule->batch_seen && verdict == DK_OPA_UNDEFINED && always) {
+        if (rule->batch_seen && verdict == DK_OPA_UNDEFINED && shares_time(asker)) {
             /* Nothing is defined there, and asking each question would not make it so. */
             store_all(asker, (struct range){.start = start, .count = others - start}, DK_UNDEFINED);
             start = others;
@@ -523,6 +517,9 @@ static bool make_order(struct asker *asker) {
 }
 
 static bool note_times(struct asker *asker) {
+    if (shares_time(asker)) {
+        return true;
+    }
     size_t count = dk_replay_table_questions(asker->table);
     asker->recorded_ns = calloc(count + 1, sizeof(asker->recorded_ns[0]));
     if (asker->recorded_ns == NULL) {

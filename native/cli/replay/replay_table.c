@@ -2,6 +2,7 @@
 #include "replay_table.h"
 
 #include "batch_events.h"
+#include "grow.h"
 #include "hash_index.h"
 #include "json.h"
 #include "json_scan.h"
@@ -79,21 +80,6 @@ static bool keep(struct dk_replay_table *table, struct dk_bytes from, struct dk_
     return true;
 }
 
-/* Room for one more element in a growing array. */
-static bool has_room(void **array, size_t *room, size_t count, size_t size) {
-    if (count < *room) {
-        return true;
-    }
-    size_t larger = *room == 0 ? 64 : 2 * *room;
-    void *moved = realloc(*array, larger * size);
-    if (moved == NULL) {
-        return false;
-    }
-    *array = moved;
-    *room = larger;
-    return true;
-}
-
 /* ---- hashes ------------------------------------------------------------------------------ */
 
 static struct dk_keyed_hash begin_hash(const struct dk_replay_table *table, uint64_t about) {
@@ -157,8 +143,8 @@ static enum dk_error intern_rule(struct dk_replay_table *table, struct dk_bytes 
             return DK_OK;
         }
     }
-    if (!has_room((void **)&table->rules, &table->rule_room, table->rule_count,
-                  sizeof(table->rules[0])) ||
+    if (!dk_has_room((void **)&table->rules, &table->rule_room, table->rule_count,
+                     sizeof(table->rules[0])) ||
         !keep(table, path, &copy)) {
         return DK_ERR_MEMORY;
     }
@@ -183,8 +169,8 @@ static enum dk_error intern_context(struct dk_replay_table *table, uint32_t *out
     }
     struct dk_context *context = take_bytes(table, sizeof(*context));
     if (context == NULL || !keep(table, record, &record) ||
-        !has_room((void **)&table->contexts, &table->context_room, table->context_count,
-                  sizeof(table->contexts[0])) ||
+        !dk_has_room((void **)&table->contexts, &table->context_room, table->context_count,
+                     sizeof(table->contexts[0])) ||
         dk_context_parse(record, context) != DK_OK) {
         return DK_ERR_MEMORY;
     }
@@ -206,8 +192,8 @@ static enum dk_error intern_question(struct dk_replay_table *table, uint32_t rul
     }
     struct dk_replay_question question = {.rule = rule, .context = context};
     if (!keep(table, text, &question.text) ||
-        !has_room((void **)&table->questions, &table->question_room, table->question_count,
-                  sizeof(table->questions[0]))) {
+        !dk_has_room((void **)&table->questions, &table->question_room, table->question_count,
+                     sizeof(table->questions[0]))) {
         return DK_ERR_MEMORY;
     }
     *out = (uint32_t)table->question_count;
@@ -217,8 +203,8 @@ static enum dk_error intern_question(struct dk_replay_table *table, uint32_t rul
 
 static enum dk_error add_row(struct dk_replay_table *table, struct dk_replay_row row,
                              uint32_t *out) {
-    if (!has_room((void **)&table->rows, &table->row_room, table->row_count,
-                  sizeof(table->rows[0]))) {
+    if (!dk_has_room((void **)&table->rows, &table->row_room, table->row_count,
+                     sizeof(table->rows[0]))) {
         return DK_ERR_MEMORY;
     }
     *out = (uint32_t)table->row_count;

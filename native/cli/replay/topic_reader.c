@@ -213,6 +213,19 @@ static enum dk_error take_partitions(struct dk_topic_reader *reader,
     return reader->partitions == NULL ? DK_ERR_MEMORY : DK_OK;
 }
 
+/* What the last of several tries came to. */
+static enum dk_error judge(struct dk_topic_reader *reader, rd_kafka_resp_err_t code,
+                           struct dk_error_text *why) {
+    if (is_worth_another_try(code)) {
+        return why_over(reader, why);
+    }
+    if (code != RD_KAFKA_RESP_ERR_NO_ERROR) {
+        return fail(reader, why, rd_kafka_err2str(code));
+    }
+    (void)had_answer(reader);
+    return DK_OK;
+}
+
 static rd_kafka_resp_err_t ask_metadata(struct dk_topic_reader *reader,
                                         const struct rd_kafka_metadata **out) {
     rd_kafka_resp_err_t code = rd_kafka_metadata(reader->kafka, 0, reader->topic, out, REQUEST_MS);
@@ -228,15 +241,11 @@ static enum dk_error find_partitions(struct dk_topic_reader *reader, struct dk_e
         (void)rd_kafka_poll(reader->kafka, POLL_MS); /* not at once */
         code = ask_metadata(reader, &metadata);
     }
-    if (is_worth_another_try(code)) {
-        return why_over(reader, why);
+    enum dk_error error = judge(reader, code, why);
+    if (error == DK_OK) {
+        error = take_partitions(reader, metadata, why);
+        rd_kafka_metadata_destroy(metadata);
     }
-    if (code != RD_KAFKA_RESP_ERR_NO_ERROR) {
-        return fail(reader, why, rd_kafka_err2str(code));
-    }
-    (void)had_answer(reader);
-    enum dk_error error = take_partitions(reader, metadata, why);
-    rd_kafka_metadata_destroy(metadata);
     return error;
 }
 
@@ -259,15 +268,9 @@ static enum dk_error begin_partition(struct dk_topic_reader *reader, int32_t num
         (void)rd_kafka_poll(reader->kafka, POLL_MS); /* not at once */
         code = ask_ends(reader, number, &begin);
     }
-    if (is_worth_another_try(code)) {
-        return why_over(reader, why);
-    }
-    if (code != RD_KAFKA_RESP_ERR_NO_ERROR) {
-        return fail(reader, why, rd_kafka_err2str(code));
-    }
-    (void)had_answer(reader);
-    if (begin >= partition->end) {
-        return DK_OK;
+    enum dk_error error = judge(reader, code, why);
+    if (error != DK_OK || begin >= partition->end) {
+        return error;
     }
     if (rd_kafka_consume_start_queue(reader->topic, number, begin, reader->queue) != 0) {
         return fail(reader, why, rd_kafka_err2str(rd_kafka_last_error()));

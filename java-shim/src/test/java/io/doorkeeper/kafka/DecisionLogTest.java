@@ -74,6 +74,15 @@ class DecisionLogTest {
                 false);
     }
 
+    private void askForHalfAllowed(int actions, int rounds) {
+        List<Action> list = Asking.read(IntStream.range(0, actions)
+                .mapToObj(i -> (i % 2 == 0 ? "allowed-" : "denied-") + i)
+                .collect(Collectors.toList()));
+        for (int round = 0; round < rounds; round++) {
+            authorizer.authorize(Asking.request(Asking.certified("bob")), list);
+        }
+    }
+
     @Test
     void everyDecisionIsThereWhateverKafkaWouldLog() throws IOException {
         start("every");
@@ -130,12 +139,7 @@ class DecisionLogTest {
     @ValueSource(ints = {1, 128, 129, 10_000})
     void linesAddUpToTheMetrics(int actions) throws IOException {
         start("every");
-        List<Action> list = Asking.read(IntStream.range(0, actions)
-                .mapToObj(i -> (i % 2 == 0 ? "allowed-" : "denied-") + i)
-                .collect(Collectors.toList()));
-        for (int round = 0; round < 2; round++) {
-            authorizer.authorize(Asking.request(Asking.certified("bob")), list);
-        }
+        askForHalfAllowed(actions, 2);
         Asking.await("every decision is written or lost", () ->
                 Asking.metric(authorizer, "decisions-recorded")
                         + Asking.metric(authorizer, "decisions-lost") == 2L * actions);
@@ -167,12 +171,7 @@ class DecisionLogTest {
     @ValueSource(ints = {1, 128, 129, 10_000})
     void countsAddUpToTheMetrics(int actions) throws IOException {
         start("aggregated");
-        List<Action> list = Asking.read(IntStream.range(0, actions)
-                .mapToObj(i -> (i % 2 == 0 ? "allowed-" : "denied-") + i)
-                .collect(Collectors.toList()));
-        for (int round = 0; round < 3; round++) {
-            authorizer.authorize(Asking.request(Asking.certified("bob")), list);
-        }
+        askForHalfAllowed(actions, 3);
         assertEquals(3L * actions,
                 Asking.metric(authorizer, "hits") + Asking.metric(authorizer, "misses"));
         Asking.await("what OPA decided is written or lost", () ->
