@@ -10,7 +10,8 @@ final class LatencyPlot {
     private static final int HEIGHT = 400;
     private static final int LEFT = 64;
     private static final int LEGEND_STEP = 250;
-    private static final List<String> COLORS = List.of("#1f5fa8", "#7b8794", "#b3261e");
+    private static final int LEGEND_COLUMNS = 2;
+    private static final List<String> COLORS = List.of("#1f5fa8", "#7b8794", "#2e7d32", "#b3261e");
     private static final List<Double> NAMED = List.of(10.0, 50.0, 90.0, 99.0, 99.9);
     /** What lies to the right of 99.9 % is a few samples. */
     private static final double LAST = 99.9;
@@ -33,9 +34,10 @@ final class LatencyPlot {
         for (int i = 0; i < report.oneMiss().size(); i++) {
             Latency one = report.oneMiss().get(i);
             String color = COLORS.get(i);
-            int left = LEFT + LEGEND_STEP * i;
-            svg.rectangle(left, 65, 10, 10, color);
-            svg.text(left + 14, 74, 11, Axes.INK, "start", String.format(Locale.ROOT,
+            int left = LEFT + LEGEND_STEP * (i % LEGEND_COLUMNS);
+            int top = 65 + 18 * (i / LEGEND_COLUMNS);
+            svg.rectangle(left, top, 10, 10, color);
+            svg.text(left + 14, top + 9, 11, Axes.INK, "start", String.format(Locale.ROOT,
                     "%s, median %s", one.who(), Report.number(one.at(50))));
             axes.line(one.points().stream().filter(point -> point.percent() <= LAST)
                     .map(point -> new Axes.Point(place(point.percent()), point.us())).toList(),

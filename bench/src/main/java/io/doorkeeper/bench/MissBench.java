@@ -5,11 +5,14 @@ import io.doorkeeper.kafka.EncodedRequests;
 import java.io.IOException;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.concurrent.ExecutionException;
+import java.util.concurrent.ExecutorService;
+import java.util.concurrent.Executors;
 import org.apache.kafka.common.security.auth.KafkaPrincipal;
 
 /**
  * What a question costs that nobody has asked before, by the clock on the wall: the asking thread
- * waits for OPA. Those who are compared take turns, question by question, and so does who is first.
+ * waits for OPA. Those who are compared take turns, question by question, in changing order.
  */
 final class MissBench implements AutoCloseable {
     private static final String BATCH_PATH = "/v1/data/kafka/authz/batch?provenance=true";
@@ -18,6 +21,7 @@ final class MissBench implements AutoCloseable {
     /** Of the plugin's requests for one row: what takes time. */
     private static final int ACTIONS_A_ROW = 20_000;
 
+    private final Turns turns = new Turns();
     private final Requests requests = new Requests(ours());
     private final Opa opa;
     private final Plan plan;
@@ -43,25 +47,31 @@ final class MissBench implements AutoCloseable {
     List<Latency> one() throws IOException {
         int warmUp = plan == Plan.SHORT ? 1000 : 2000;
         int count = plan == Plan.SHORT ? 1000 : 5000;
-        double[][] micros = new double[3][count];
+        double[][] micros = new double[4][count];
         Requests pluginRequests = new Requests(Requests.CLIENT);
-        try (BareClient bare = new BareClient(opa.port())) {
+        ExecutorService ioThread = Executors.newSingleThreadExecutor();
+        try (BareClient bare = new BareClient(opa.port());
+                BareClient behindThread = new BareClient(opa.port())) {
             for (int i = -warmUp; i < count; i++) {
                 int topic = next++;
                 String question = question(requests.topic(topic));
-                double[] took = Turns.nanos(i,
+                double[] took = turns.nanos(
                         () -> doorkeeper.allow(requests.context(), requests.read(topic, 1)),
                         () -> askBare(bare, question),
+                        () -> askBehindThread(ioThread, behindThread, question),
                         () -> plugin.allow(pluginRequests.context(),
                                 pluginRequests.read(topic, 1)));
                 for (int who = 0; i >= 0 && who < took.length; who++) {
                     micros[who][i] = took[who] * 1e-3;
                 }
             }
+        } finally {
+            ioThread.shutdown();
         }
         return List.of(Latency.of("Doorkeeper", micros[0]),
                 Latency.of("bare keep-alive client", micros[1]),
-                Latency.of(Column.PLUGIN.label(), micros[2]));
+                Latency.of("the same by another thread", micros[2]),
+                Latency.of(Column.PLUGIN.label(), micros[3]));
     }
 
     /** How lists are asked for. */
@@ -93,7 +103,7 @@ final class MissBench implements AutoCloseable {
                 int first = next;
                 next += row.actions() * row.threads();
                 long before = doorkeeper.metric("opa-requests");
-                double[] took = Turns.nanos(i, () -> asked.ask(first), () -> peer.ask(first));
+                double[] took = turns.nanos(() -> asked.ask(first), () -> peer.ask(first));
                 if (i >= 0) {
                     ours[i] = took[0] * 1e-6;
                     theirs[i] = took[1] * 1e-6;
@@ -115,6 +125,19 @@ final class MissBench implements AutoCloseable {
         String answer = bare.post(BATCH_PATH, question);
         if (!answer.contains(ALLOWED)) {
             throw new IllegalStateException("not allowed: " + answer);
+        }
+    }
+
+    /** What waiting for another thread costs, whatever that thread asks with. */
+    private static void askBehindThread(ExecutorService thread, BareClient bare, String question)
+            throws IOException {
+        try {
+            thread.submit(() -> {
+                askBare(bare, question);
+                return null;
+            }).get();
+        } catch (ExecutionException | InterruptedException e) {
+            throw new IOException(e);
         }
     }
 

@@ -48,7 +48,7 @@ final class ProbeBench {
             return List.of(
                     Figure.of("a crossing that does nothing", "ns a call", Spread.of(crossing)),
                     Figure.atMost(100, "1 action a call", "ns an action", Spread.of(one)),
-                    Figure.atMost(50, "100 actions a call", "ns an action", Spread.of(many)));
+                    Figure.atMost(35, "100 actions a call", "ns an action", Spread.of(many)));
         }
     }
 

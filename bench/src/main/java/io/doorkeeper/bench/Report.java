@@ -29,9 +29,9 @@ record Report(String plan, String leftOut, String java, String kafka, String arc
                 .filter(miss -> miss.row().equals(new MissBench.Row(LONG_LIST, 1)))
                 .findFirst().orElseThrow().pluginTimesDoorkeeper();
         return List.of(
-                Figure.atMost(1.5, "one cold action: Doorkeeper / bare client", "x",
+                Figure.atMost(1.4, "one cold action: Doorkeeper / bare client", "x",
                         oneMiss.get(0).spread().times(oneMiss.get(1).spread())),
-                Figure.atLeast(30, "1,000 cold topics: plugin / Doorkeeper", "x", list));
+                Figure.atLeast(50, "1,000 cold topics: plugin / Doorkeeper", "x", list));
     }
 
     void write(Path file) throws IOException {

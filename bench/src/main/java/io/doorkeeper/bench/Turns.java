@@ -2,11 +2,18 @@
 package io.doorkeeper.bench;
 
 import java.io.IOException;
+import java.util.Collections;
+import java.util.List;
+import java.util.Random;
+import java.util.stream.Collectors;
+import java.util.stream.IntStream;
 
-/** Those who are compared, one after the other; who begins changes from turn to turn. */
+/**
+ * Those who are compared, one after the other. Their order changes from turn to turn by chance, so
+ * that nobody always finds what the same one has left behind.
+ */
 final class Turns {
-    private Turns() {
-    }
+    private final Random order = new Random(1);
 
     /** Something that takes time and may fail. */
     interface Step {
@@ -14,10 +21,11 @@ final class Turns {
     }
 
     /** How long each took, in their order here. */
-    static double[] nanos(int turn, Step... steps) throws IOException {
+    double[] nanos(Step... steps) throws IOException {
+        List<Integer> turn = IntStream.range(0, steps.length).boxed().collect(Collectors.toList());
+        Collections.shuffle(turn, order);
         double[] took = new double[steps.length];
-        for (int i = 0; i < steps.length; i++) {
-            int step = Math.floorMod(turn + i, steps.length);
+        for (int step : turn) {
             long start = System.nanoTime();
             steps[step].run();
             took[step] = System.nanoTime() - start;
