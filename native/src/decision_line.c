@@ -78,11 +78,13 @@ static void write_time(const char *member, int64_t wall_ns, struct dk_writer *ou
 }
 
 static void write_identity(struct dk_decision_writer *writer, struct dk_writer *out) {
-    char text[128];
-    snprintf(text, sizeof(text),
-             ",\"decision_id\":\"%s-%llu\",\"labels\":{\"id\":\"%s\",\"product\":\"doorkeeper\"}",
-             writer->id, (unsigned long long)writer->number++, writer->id);
-    dk_writer_text(out, text);
+    dk_writer_text(out, ",\"decision_id\":\"");
+    dk_writer_text(out, writer->id);
+    dk_writer_text(out, "-");
+    dk_writer_u64_decimal(out, writer->number++);
+    dk_writer_text(out, "\",\"labels\":{\"id\":\"");
+    dk_writer_text(out, writer->id);
+    dk_writer_text(out, "\",\"product\":\"doorkeeper\"}");
 }
 
 static void write_outcome(enum dk_outcome outcome, struct dk_writer *out) {
