@@ -44,15 +44,26 @@ static int read_all(const char *path, struct dk_writer *out) {
     return no_memory ? ENOMEM : error;
 }
 
+/* Returns its length. */
+static int escape_path(const char *path, char shown[SHOWN_PATH_MAX]) {
+    return (int)dk_bytes_escape(dk_bytes_of(path), shown, SHOWN_PATH_MAX);
+}
+
+enum dk_error dk_file_error(const char *path, int cause, struct dk_error_text *why) {
+    char shown[SHOWN_PATH_MAX];
+    int len = escape_path(path, shown);
+    return dk_fail(why, DK_ERR_SYSTEM, "%.*s: %s", len, shown, strerror(cause));
+}
+
 enum dk_error dk_file_read(const char *path, struct dk_writer *out, struct dk_error_text *why) {
     char shown[SHOWN_PATH_MAX];
-    int shown_len = (int)dk_bytes_escape(dk_bytes_of(path), shown, sizeof(shown));
-    int error = read_all(path, out);
-    if (error != 0) {
-        return dk_fail(why, DK_ERR_SYSTEM, "%.*s: %s", shown_len, shown, strerror(error));
+    int cause = read_all(path, out);
+    if (cause != 0) {
+        return dk_file_error(path, cause, why);
     }
     if (out->failed) {
-        return dk_fail(why, DK_ERR_TOO_LARGE, "%.*s: larger than %zu bytes", shown_len, shown,
+        int len = escape_path(path, shown);
+        return dk_fail(why, DK_ERR_TOO_LARGE, "%.*s: larger than %zu bytes", len, shown,
                        out->max_len);
     }
     return DK_OK;

@@ -37,24 +37,27 @@ static struct dk_bytes trim(struct dk_bytes text) {
     return text;
 }
 
-/* Also what keeps a token from adding headers of its own. */
-static bool is_printable(struct dk_bytes text) {
+enum dk_error dk_http_token_of(struct dk_bytes text, struct dk_bytes *token) {
+    *token = (struct dk_bytes){NULL, 0};
+    text = trim(text);
+    if (text.len > DK_TOKEN_MAX) {
+        return DK_ERR_TOO_LARGE;
+    }
     for (size_t i = 0; i < text.len; i++) {
         if (text.ptr[i] <= ' ' || text.ptr[i] >= 0x7f) {
-            return false;
+            return DK_ERR_MALFORMED;
         }
     }
-    return true;
+    *token = text;
+    return DK_OK;
 }
 
 enum dk_error dk_http_credentials_set_token(struct dk_http_credentials *credentials,
-                                            struct dk_bytes token) {
-    token = trim(token);
-    if (token.len > DK_TOKEN_MAX) {
-        return DK_ERR_TOO_LARGE;
-    }
-    if (!is_printable(token)) {
-        return DK_ERR_MALFORMED;
+                                            struct dk_bytes text) {
+    struct dk_bytes token;
+    enum dk_error error = dk_http_token_of(text, &token);
+    if (error != DK_OK) {
+        return error;
     }
     char *copy = NULL;
     if (token.len > 0) {

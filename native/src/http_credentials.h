@@ -39,7 +39,7 @@ void dk_http_credentials_clean_up(struct dk_http_credentials *credentials);
 
 /** See dk_http_set_token and dk_http_set_pem. */
 DK_WARN_UNUSED enum dk_error dk_http_credentials_set_token(struct dk_http_credentials *credentials,
-                                                           struct dk_bytes token);
+                                                           struct dk_bytes text);
 DK_WARN_UNUSED enum dk_error dk_http_credentials_set_pem(struct dk_http_credentials *credentials,
                                                          const struct dk_http_pem *pem,
                                                          struct dk_error_text *why);

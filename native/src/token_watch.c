@@ -5,26 +5,10 @@
 
 #include <string.h>
 
-/* Text editors end a file with a newline. */
-static struct dk_bytes without_end(struct dk_bytes text) {
-    while (text.len > 0 && text.ptr[text.len - 1] <= ' ') {
-        text.len--;
-    }
-    return text;
-}
-
-/* Anything but visible ASCII could end the header and begin another. */
-static bool is_token(struct dk_bytes text) {
-    for (size_t i = 0; i < text.len; i++) {
-        if (text.ptr[i] <= ' ' || text.ptr[i] >= 0x7f) {
-            return false;
-        }
-    }
-    return text.len > 0 && text.len <= DK_TOKEN_MAX;
-}
-
 static enum dk_error check(const struct dk_writer *content, struct dk_error_text *why) {
-    if (!is_token(without_end(dk_writer_view(content)))) {
+    struct dk_bytes token;
+    enum dk_error error = dk_http_token_of(dk_writer_view(content), &token);
+    if (error != DK_OK || token.len == 0) {
         return dk_fail(why, DK_ERR_CONFIG,
                        "doorkeeper.opa.token.file: expected a token of visible ASCII characters, "
                        "without spaces, of at most %u bytes",
@@ -48,7 +32,8 @@ void dk_token_watch_clean_up(struct dk_token_watch *watch) {
 }
 
 struct dk_bytes dk_token_watch_token(const struct dk_token_watch *watch) {
-    return without_end(dk_writer_view(&watch->file.current));
+    struct dk_bytes content = dk_writer_view(&watch->file.current), token;
+    return dk_http_token_of(content, &token) == DK_OK ? token : (struct dk_bytes){NULL, 0};
 }
 
 bool dk_token_watch_look(struct dk_token_watch *watch, struct dk_log *log) {

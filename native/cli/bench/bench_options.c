@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "bench_options.h"
 
+#include "flag_error.h"
+
 #include <errno.h>
 #include <getopt.h>
 #include <stddef.h>
@@ -105,10 +107,9 @@ static const struct option_spec specs[] = {
 
 static enum dk_error wrong(const struct option_spec *spec, const char *value, const char *right,
                            struct dk_error_text *why) {
-    char escaped[128];
-    size_t len = dk_bytes_escape(dk_bytes_of(value), escaped, sizeof(escaped) - 1);
-    escaped[len] = '\0';
-    return dk_fail(why, DK_ERR_CONFIG, "--%s %s: expected %s", spec->name, escaped, right);
+    char flag[64];
+    (void)snprintf(flag, sizeof(flag), "--%s", spec->name);
+    return dk_flag_error(why, flag, value, right);
 }
 
 static bool read_count(const char *text, double least, double most, uint64_t *out) {

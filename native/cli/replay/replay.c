@@ -2,6 +2,7 @@
 #include "replay.h"
 
 #include "doorkeeper/clock.h"
+#include "doorkeeper/file.h"
 #include "local_opa.h"
 #include "log_reader.h"
 #include "replay_ask.h"
@@ -235,16 +236,13 @@ static bool read_topic(struct run *run, const char *log) {
 
 static bool read_log(struct run *run, const char *log) {
     struct dk_error_text why;
-    char escaped[300];
     bool standard = strcmp(log, "-") == 0;
     if (dk_replay_topic(log) != NULL) {
         return read_topic(run, log);
     }
     int fd = standard ? STDIN_FILENO : open(log, O_RDONLY | O_CLOEXEC);
     if (fd < 0) {
-        int cause = errno;
-        size_t len = dk_bytes_escape(dk_bytes_of(log), escaped, sizeof(escaped));
-        (void)dk_fail(&why, DK_ERR_SYSTEM, "%.*s: %s", (int)len, escaped, strerror(cause));
+        (void)dk_file_error(log, errno, &why);
         (void)trouble(run, why.text);
         return false;
     }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "replay_answers.h"
 
+#include "doorkeeper/file.h"
 #include "grow.h"
 #include "hash_index.h"
 
@@ -27,12 +28,6 @@ struct dk_replay_answers {
     struct dk_replay_result *results;
     size_t room;
 };
-
-static enum dk_error fail_at(const char *path, int cause, struct dk_error_text *why) {
-    char escaped[300];
-    int len = (int)dk_bytes_escape(dk_bytes_of(path), escaped, sizeof(escaped));
-    return dk_fail(why, DK_ERR_SYSTEM, "%.*s: %s", len, escaped, strerror(cause));
-}
 
 /* ---- the answers ------------------------------------------------------------------------- */
 
@@ -134,7 +129,7 @@ static enum dk_error read_file(struct dk_replay_answers *answers, const char *pa
                                bool *ends_in_line, struct dk_error_text *why) {
     FILE *file = fopen(path, "re");
     if (file == NULL) {
-        return errno == ENOENT ? DK_OK : fail_at(path, errno, why);
+        return errno == ENOENT ? DK_OK : dk_file_error(path, errno, why);
     }
     bool ok = read_all(answers, file, ends_in_line);
     (void)fclose(file);
@@ -150,7 +145,7 @@ static enum dk_error open_file(struct dk_replay_answers *answers, const char *pa
     }
     answers->file = fopen(path, "ae");
     if (answers->file == NULL) {
-        return fail_at(path, errno, why);
+        return dk_file_error(path, errno, why);
     }
     /* Nothing is lost by a kill, and two runs do not mix their lines. */
     (void)setvbuf(answers->file, NULL, _IOLBF, BUFSIZ);
@@ -259,7 +254,7 @@ enum dk_error dk_replay_digest_bundle(const char *path, uint8_t out[DK_DIGEST_LE
     bool ok = EVP_DigestFinal_ex(digest, out, NULL) == 1;
     EVP_MD_CTX_free(digest);
     if (cause != 0 || !ok) {
-        return fail_at(path, cause != 0 ? cause : ENOMEM, why);
+        return dk_file_error(path, cause != 0 ? cause : ENOMEM, why);
     }
     return DK_OK;
 }

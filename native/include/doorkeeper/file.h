@@ -16,6 +16,10 @@
 DK_WARN_UNUSED enum dk_error dk_file_read(const char *path, struct dk_writer *out,
                                           struct dk_error_text *why);
 
+/** "PATH: CAUSE", the path escaped and cut, the cause an errno. DK_ERR_SYSTEM. `why` may be NULL.
+ */
+enum dk_error dk_file_error(const char *path, int cause, struct dk_error_text *why);
+
 /** Writes all of `bytes` to an open file; 0, or the errno of what stopped it on the way. */
 DK_WARN_UNUSED int dk_file_write(int file, struct dk_bytes bytes);
 

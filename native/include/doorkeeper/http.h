@@ -85,12 +85,19 @@ void dk_http_poll(struct dk_http *http, int timeout_ms);
 /** Ends the wait of dk_http_poll, or the next one. */
 void dk_http_wake(struct dk_http *http);
 
-/**
- * A bearer token for the requests from now on; empty for none. Copied, white space around it is
- * left out. DK_ERR_MALFORMED (anything but printable ASCII) or DK_ERR_TOO_LARGE leave the earlier
- * token in place. Never logged.
- */
 #define DK_TOKEN_MAX 16384u
+
+/**
+ * The token that a text is, without the white space around it; maybe empty. It lies in `text`.
+ * DK_ERR_MALFORMED for anything but visible ASCII, which could end the header and begin another;
+ * DK_ERR_TOO_LARGE beyond DK_TOKEN_MAX bytes. Any thread.
+ */
+DK_WARN_UNUSED enum dk_error dk_http_token_of(struct dk_bytes text, struct dk_bytes *token);
+
+/**
+ * A bearer token for the requests from now on; empty for none. Copied; an error of dk_http_token_of
+ * leaves the earlier token in place. Never logged.
+ */
 DK_WARN_UNUSED enum dk_error dk_http_set_token(struct dk_http *http, struct dk_bytes token);
 
 /**

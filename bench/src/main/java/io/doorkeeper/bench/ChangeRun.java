@@ -47,7 +47,6 @@ record ChangeRun(List<Window> windows, Summary summary) {
         double opaCpu = end.opaCpu() - begin.opaCpu();
         double opaCores = opaCpu * 1e9 / nanos;
         double ownCores = (end.ownCpu() - begin.ownCpu()) * 1e9 / nanos;
-        double allCores = Window.average(windows.subList(seen, back), Window::allCores);
         long questions = end.questions() - begin.questions();
         List<Window> before = windows.subList(0, published);
         List<Window> after = windows.subList(published, windows.size());
@@ -58,6 +57,6 @@ record ChangeRun(List<Window> windows, Summary summary) {
                 last.refused() - samples.get(published).refused(),
                 last.unavailable() - samples.get(published).unavailable(),
                 opaCpu * 1e6 / questions, opaCores, ownCores,
-                Math.max(0, allCores - opaCores - ownCores));
+                Window.otherCores(windows.subList(seen, back)));
     }
 }

@@ -46,7 +46,7 @@ record OutageRun(List<Window> windows, Summary summary) {
                 last(samples).stale() - samples.get(0).stale(),
                 last(samples).unavailable() - samples.get(0).unavailable(),
                 load.failed(number -> !OutageBench.isNew(number)),
-                load.failed(OutageBench::isNew), otherCores(samples, windows)));
+                load.failed(OutageBench::isNew), Window.otherCores(windows)));
     }
 
     /** The sample after the first window from {@code from} on that is so. */
@@ -69,13 +69,5 @@ record OutageRun(List<Window> windows, Summary summary) {
 
     private static Sample last(List<Sample> samples) {
         return samples.get(samples.size() - 1);
-    }
-
-    private static double otherCores(List<Sample> samples, List<Window> windows) {
-        Sample begin = samples.get(0);
-        Sample end = last(samples);
-        double ours = (end.opaCpu() - begin.opaCpu() + end.ownCpu() - begin.ownCpu()) * 1e9
-                / (end.nanos() - begin.nanos());
-        return Math.max(0, Window.average(windows, Window::allCores) - ours);
     }
 }

@@ -50,6 +50,12 @@ record Window(double second, double hitRatio, double staleRatio, double undecide
                 (to.ownCpu() - from.ownCpu()) / seconds, to.allCores());
     }
 
+    /** Processors that were used by none of ours. */
+    static double otherCores(List<Window> windows) {
+        return Math.max(0, average(windows,
+                window -> window.allCores() - window.opaCores() - window.ownCores()));
+    }
+
     static double median(List<Window> windows, ToDoubleFunction<Window> value) {
         return Spread.of(windows.stream().mapToDouble(value).toArray()).median();
     }
@@ -58,7 +64,7 @@ record Window(double second, double hitRatio, double staleRatio, double undecide
         return windows.stream().mapToDouble(value).max().orElseThrow();
     }
 
-    static double average(List<Window> windows, ToDoubleFunction<Window> value) {
+    private static double average(List<Window> windows, ToDoubleFunction<Window> value) {
         return windows.stream().mapToDouble(value).average().orElseThrow();
     }
 
