@@ -109,22 +109,6 @@ static int open_file(struct dk_decision_file *file) {
     return error;
 }
 
-bool dk_decision_file_append(struct dk_decision_file *file, struct dk_bytes lines) {
-    if (file->file < 0) {
-        return false;
-    }
-    int error = dk_file_write(file->file, lines);
-    if (error != 0) {
-        say(file, "decisions are lost", error);
-        if (ftruncate(file->file, file->size) != 0) {
-            close_file(file); /* to be opened again, which cuts off what is not whole */
-        }
-        return false;
-    }
-    file->size += (off_t)lines.len;
-    return true;
-}
-
 /* ---- the next file ----------------------------------------------------------------------- */
 
 static bool is_there(const char *path) {
@@ -185,10 +169,13 @@ static bool is_still_there(const struct dk_decision_file *file) {
            ours.st_dev == named.st_dev && ours.st_ino == named.st_ino;
 }
 
+static bool is_full(const struct dk_decision_file *file) {
+    return file->size >= file->config->decision_log_rotate_bytes;
+}
+
 static bool is_time_for_next(const struct dk_decision_file *file, int64_t now_ms) {
-    const struct dk_config *config = file->config;
-    return file->size > 0 && (file->size >= config->decision_log_rotate_bytes ||
-                              now_ms - file->opened_ms >= config->decision_log_rotate_ms);
+    return is_full(file) ||
+           (file->size > 0 && now_ms - file->opened_ms >= file->config->decision_log_rotate_ms);
 }
 
 static void look_after_current(struct dk_decision_file *file, int64_t now_ms) {
@@ -204,6 +191,25 @@ static void look_after_current(struct dk_decision_file *file, int64_t now_ms) {
             say(file, "cannot be opened, decisions are lost", error);
         }
     }
+}
+
+bool dk_decision_file_append(struct dk_decision_file *file, struct dk_bytes lines) {
+    if (file->file < 0) {
+        return false;
+    }
+    int error = dk_file_write(file->file, lines);
+    if (error != 0) {
+        say(file, "decisions are lost", error);
+        if (ftruncate(file->file, file->size) != 0) {
+            close_file(file); /* to be opened again, which cuts off what is not whole */
+        }
+        return false;
+    }
+    file->size += (off_t)lines.len;
+    if (is_full(file)) {
+        look_after_current(file, dk_clock_ms());
+    }
+    return true;
 }
 
 /* ---- the earlier files ------------------------------------------------------------------- */
@@ -311,7 +317,7 @@ static void look_after_earlier(struct dk_decision_file *file) {
 
 void dk_decision_file_look_after(struct dk_decision_file *file) {
     int64_t now_ms = dk_clock_ms();
-    if (file->size >= file->config->decision_log_rotate_bytes || now_ms >= file->next_look_ms) {
+    if (is_full(file) || now_ms >= file->next_look_ms) {
         file->next_look_ms = now_ms + LOOK_MS;
         look_after_current(file, now_ms);
     }

@@ -630,6 +630,17 @@ static void a_large_file_is_packed_and_the_next_begun(void **state) {
     forget(&lines);
 }
 
+static void one_round_may_fill_several_files(void **state) {
+    struct fixture *fixture = *state;
+    BEGIN(fixture, "mode", "denied", "rotate.bytes", "65536", NULL);
+    for (size_t i = 0; i < 600; i++) {
+        put_denied(fixture, "a");
+    }
+    round_with(fixture, "authz=r1");
+    assert_true(look(fixture).others > 3); /* one may be what the compressor has begun */
+    assert_int_equal(recorded(fixture), 600);
+}
+
 static void only_so_many_earlier_files_are_kept(void **state) {
     struct fixture *fixture = *state;
     struct seen seen = {0, 1, 0};
@@ -667,6 +678,7 @@ int main(void) {
         TEST(a_full_disk_loses_whole_lines_and_counts),
         TEST(a_file_that_somebody_moved_is_begun_anew),
         TEST(a_large_file_is_packed_and_the_next_begun),
+        TEST(one_round_may_fill_several_files),
         TEST(only_so_many_earlier_files_are_kept),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

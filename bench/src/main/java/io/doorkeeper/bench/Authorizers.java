@@ -52,6 +52,7 @@ final class Authorizers {
                                             String log) {
         Map<String, String> settings = new HashMap<>(doorkeeperSettings(opaUrl, library, questions));
         settings.put("doorkeeper.decision.log.file", log);
+        settings.put("doorkeeper.decision.log.files", "1"); // a long run writes gigabytes
         settings.put("doorkeeper.questions.max.bytes", QUESTIONS_BYTES);
         return new OpenAuthorizer(new MonitorableDoorkeeperAuthorizer(), settings);
     }
