@@ -110,11 +110,9 @@ static void write_text_member(struct dk_writer *out, const char *member, struct 
     }
 }
 
-static void write_number(struct dk_writer *out, const char *member, int64_t number) {
-    char text[32];
+static void write_number(struct dk_writer *out, const char *member, uint64_t number) {
     dk_writer_text(out, member);
-    snprintf(text, sizeof(text), "%lld", (long long)number);
-    dk_writer_text(out, text);
+    dk_writer_u64_decimal(out, number);
 }
 
 /* What OPA's own log has no member for. */
@@ -126,7 +124,7 @@ static void write_own(const struct dk_decision_line *line, struct dk_writer *out
     dk_writer_text(out, "\"");
     write_text_member(out, ",\"api\":", line->api);
     if (line->age_ms >= 0) {
-        write_number(out, ",\"age_ms\":", line->age_ms);
+        write_number(out, ",\"age_ms\":", (uint64_t)line->age_ms);
     }
     if (line->count > 0) {
         write_time(",\"since\":", line->since_ns, out);
@@ -150,7 +148,8 @@ void dk_decision_line_write(struct dk_decision_writer *writer, const struct dk_d
         write_number(out, ",\"count\":", line->count);
     }
     if (line->took_ns >= 0) {
-        write_number(out, ",\"metrics\":{\"timer_doorkeeper_authorize_ns\":", line->took_ns);
+        write_number(out,
+                     ",\"metrics\":{\"timer_doorkeeper_authorize_ns\":", (uint64_t)line->took_ns);
         dk_writer_text(out, "}");
     }
     write_erased(config, line->context, line->action, out);

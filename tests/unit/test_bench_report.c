@@ -2,7 +2,7 @@
 /* What the benchmark's table and JSON say of results that are known. */
 #include "bench_report.h"
 
-#include <cjson/cJSON.h>
+#include "support/json_path.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -46,11 +46,9 @@ static void make(struct known *known) {
     dk_writer_init(&known->text, 1024 * 1024);
 }
 
-/* A number below an object: "latency_ns", "hits", "p50". */
-static double number(const cJSON *whole, const char *a, const char *b, const char *c) {
-    const cJSON *value = cJSON_GetObjectItemCaseSensitive(whole, a);
-    value = b == NULL ? value : cJSON_GetObjectItemCaseSensitive(value, b);
-    value = c == NULL ? value : cJSON_GetObjectItemCaseSensitive(value, c);
+/* The number at a path, as "latency_ns/hits/p50". */
+static double number(const cJSON *whole, const char *path) {
+    const cJSON *value = json_at(whole, path);
     assert_true(cJSON_IsNumber(value));
     return cJSON_GetNumberValue(value);
 }
@@ -62,20 +60,20 @@ static void test_json(void **state) {
     dk_bench_report_write_json(&known.report, &known.text);
     assert_false(known.text.failed);
     cJSON *whole = cJSON_ParseWithLength((const char *)known.text.ptr, known.text.len);
-    assert_true(number(whole, "calls_per_s", NULL, NULL) == 150000);
-    assert_true(number(whole, "decisions_per_s", NULL, NULL) == 1500000);
-    assert_true(number(whole, "hit_ratio", NULL, NULL) == 0.9);
-    assert_true(number(whole, "outcomes", "denied", NULL) == 600000);
-    assert_true(number(whole, "latency_ns", "hits", "p50") == 50);
-    assert_true(number(whole, "latency_ns", "misses", "max") == 100000);
-    assert_true(number(whole, "latency_ns", "calls", "calls") == 200);
-    assert_true(number(whole, "opa", "requests_per_s", NULL) == 500);
-    assert_true(number(whole, "opa", "questions_per_request", NULL) == 25);
-    assert_true(number(whole, "opa", "request_us", NULL) == 500);
-    assert_true(number(whole, "cpu_ns_per_decision", "process", NULL) == 200);
-    assert_true(number(whole, "cpu_ns_per_decision", "asking_threads", NULL) == 100);
-    assert_true(number(whole, "metrics", "opa-requests", NULL) == 1000);
-    assert_true(number(whole, "run", "threads", NULL) == 4);
+    assert_true(number(whole, "calls_per_s") == 150000);
+    assert_true(number(whole, "decisions_per_s") == 1500000);
+    assert_true(number(whole, "hit_ratio") == 0.9);
+    assert_true(number(whole, "outcomes/denied") == 600000);
+    assert_true(number(whole, "latency_ns/hits/p50") == 50);
+    assert_true(number(whole, "latency_ns/misses/max") == 100000);
+    assert_true(number(whole, "latency_ns/calls/calls") == 200);
+    assert_true(number(whole, "opa/requests_per_s") == 500);
+    assert_true(number(whole, "opa/questions_per_request") == 25);
+    assert_true(number(whole, "opa/request_us") == 500);
+    assert_true(number(whole, "cpu_ns_per_decision/process") == 200);
+    assert_true(number(whole, "cpu_ns_per_decision/asking_threads") == 100);
+    assert_true(number(whole, "metrics/opa-requests") == 1000);
+    assert_true(number(whole, "run/threads") == 4);
     cJSON_Delete(whole);
     dk_writer_clean_up(&known.text);
 }
@@ -88,8 +86,8 @@ static void test_json_of_nothing(void **state) {
     memset(&known.result, 0, sizeof(known.result));
     dk_bench_report_write_json(&known.report, &known.text);
     cJSON *whole = cJSON_ParseWithLength((const char *)known.text.ptr, known.text.len);
-    assert_true(number(whole, "decisions_per_s", NULL, NULL) == 0);
-    assert_true(number(whole, "opa", "questions_per_request", NULL) == 0);
+    assert_true(number(whole, "decisions_per_s") == 0);
+    assert_true(number(whole, "opa/questions_per_request") == 0);
     cJSON_Delete(whole);
     dk_writer_clean_up(&known.text);
 }

@@ -1,15 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "decision_line.h"
 
+#include "support/json_path.h"
 #include "support/records.h"
-
-#include <cjson/cJSON.h>
 
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <string.h>
 
 #include <cmocka.h>
 
@@ -54,14 +52,14 @@ static cJSON *parse(const struct fixture *fixture) {
     return json;
 }
 
-static const char *text_of(const cJSON *object, const char *member) {
-    const char *text = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(object, member));
-    assert_non_null(text);
-    return text;
+static void expect_text(const cJSON *json, const char *path, const char *text) {
+    const char *found = cJSON_GetStringValue(json_at(json, path));
+    assert_non_null(found);
+    assert_string_equal(found, text);
 }
 
-static void expect_number(const cJSON *object, const char *member, double number) {
-    assert_true(cJSON_GetNumberValue(cJSON_GetObjectItemCaseSensitive(object, member)) == number);
+static void expect_number(const cJSON *json, const char *path, double number) {
+    assert_true(cJSON_GetNumberValue(json_at(json, path)) == number);
 }
 
 static void the_longest_numbers_leave_the_line_whole(void **state) {
@@ -81,17 +79,14 @@ static void the_longest_numbers_leave_the_line_whole(void **state) {
     };
     dk_decision_line_write(&writer, &line, &fixture.out);
     cJSON *json = parse(&fixture);
-    const cJSON *labels = cJSON_GetObjectItemCaseSensitive(json, "labels");
-    const cJSON *own = cJSON_GetObjectItemCaseSensitive(json, "doorkeeper");
-    assert_string_equal(text_of(json, "decision_id"), ID "-18446744073709551615");
-    assert_string_equal(text_of(labels, "id"), ID);
-    assert_string_equal(text_of(labels, "product"), "doorkeeper");
-    assert_string_equal(text_of(json, "timestamp"), "2262-04-11T23:47:16.854775807Z");
-    assert_string_equal(text_of(own, "since"), "2262-04-11T23:47:16.854775807Z");
+    expect_text(json, "decision_id", ID "-18446744073709551615");
+    expect_text(json, "labels/id", ID);
+    expect_text(json, "labels/product", "doorkeeper");
+    expect_text(json, "timestamp", "2262-04-11T23:47:16.854775807Z");
+    expect_text(json, "doorkeeper/since", "2262-04-11T23:47:16.854775807Z");
     expect_number(json, "count", UINT32_MAX);
-    expect_number(own, "age_ms", (double)INT64_MAX);
-    expect_number(cJSON_GetObjectItemCaseSensitive(json, "metrics"),
-                  "timer_doorkeeper_authorize_ns", (double)INT64_MAX);
+    expect_number(json, "doorkeeper/age_ms", (double)INT64_MAX);
+    expect_number(json, "metrics/timer_doorkeeper_authorize_ns", (double)INT64_MAX);
     cJSON_Delete(json);
     tear_down(&fixture);
 }
@@ -111,8 +106,8 @@ static void each_line_has_a_number_of_its_own(void **state) {
         dk_writer_reset(&fixture.out);
         dk_decision_line_write(&writer, &line, &fixture.out);
         cJSON *json = parse(&fixture);
-        assert_string_equal(text_of(json, "decision_id"), ids[i]);
-        assert_true(cJSON_IsFalse(cJSON_GetObjectItemCaseSensitive(json, "result")));
+        expect_text(json, "decision_id", ids[i]);
+        assert_true(cJSON_IsFalse(json_at(json, "result")));
         cJSON_Delete(json);
     }
     tear_down(&fixture);

@@ -5,11 +5,11 @@
 #include "doorkeeper/file.h"
 #include "doorkeeper/resolver.h"
 
+#include "support/json_path.h"
 #include "support/records.h"
 #include "support/temp_dir.h"
 #include "support/wait_until.h"
 
-#include <cjson/cJSON.h>
 #include <zlib.h>
 
 #include <dirent.h>
@@ -193,18 +193,8 @@ static void forget(struct lines *lines) {
     }
 }
 
-/* The member at a path of names separated by slashes. */
-static const cJSON *at(const cJSON *object, const char *path) {
-    char copy[128], *rest = copy;
-    snprintf(copy, sizeof(copy), "%s", path);
-    for (char *name = strsep(&rest, "/"); name != NULL; name = strsep(&rest, "/")) {
-        object = cJSON_GetObjectItemCaseSensitive(object, name);
-    }
-    return object;
-}
-
 static void expect_text(const cJSON *event, const char *path, const char *text) {
-    const cJSON *found = at(event, path);
+    const cJSON *found = json_at(event, path);
     assert_true(cJSON_IsString(found));
     assert_string_equal(found->valuestring, text);
 }
@@ -237,12 +227,12 @@ static void an_event_has_the_shape_of_opas(void **state) {
     expect_text(event, "doorkeeper/outcome", "ALLOW");
     expect_text(event, "doorkeeper/source", "cache");
     expect_text(event, "doorkeeper/api", "Fetch");
-    assert_true(cJSON_IsTrue(at(event, "result")));
-    assert_int_equal(at(event, "metrics/timer_doorkeeper_authorize_ns")->valueint, 1234);
-    assert_true(cJSON_IsString(at(event, "labels/id")));
-    const cJSON *timestamp = at(event, "timestamp");
+    assert_true(cJSON_IsTrue(json_at(event, "result")));
+    assert_int_equal(json_at(event, "metrics/timer_doorkeeper_authorize_ns")->valueint, 1234);
+    assert_true(cJSON_IsString(json_at(event, "labels/id")));
+    const cJSON *timestamp = json_at(event, "timestamp");
     assert_int_equal(strlen(timestamp->valuestring), strlen("2026-11-25T02:15:00.123456789Z"));
-    assert_null(at(event, "erased"));
+    assert_null(json_at(event, "erased"));
     assert_int_equal(recorded(fixture), 1);
     forget(&lines);
 }
@@ -259,14 +249,14 @@ static void each_outcome_is_told_from_the_others(void **state) {
     put(fixture, (const char *const[]){"a", "b", "c", "d", NULL}, answers);
     struct lines lines = read_lines(fixture);
     assert_int_equal(lines.count, 3); /* and not what is allowed */
-    assert_true(cJSON_IsFalse(at(lines.list[0], "result")));
+    assert_true(cJSON_IsFalse(json_at(lines.list[0], "result")));
     expect_text(lines.list[0], "doorkeeper/source", "rule");
-    assert_null(at(lines.list[1], "result"));
-    assert_null(at(lines.list[1], "error"));
-    assert_null(at(lines.list[2], "result"));
+    assert_null(json_at(lines.list[1], "result"));
+    assert_null(json_at(lines.list[1], "error"));
+    assert_null(json_at(lines.list[2], "result"));
     expect_text(lines.list[2], "error/message", "no valid answer in time");
-    assert_string_not_equal(at(lines.list[0], "decision_id")->valuestring,
-                            at(lines.list[1], "decision_id")->valuestring);
+    assert_string_not_equal(json_at(lines.list[0], "decision_id")->valuestring,
+                            json_at(lines.list[1], "decision_id")->valuestring);
     forget(&lines);
 }
 
@@ -276,11 +266,12 @@ static void what_is_erased_is_named_and_not_there(void **state) {
     put_denied(fixture, "secret");
     struct lines lines = read_lines(fixture);
     const cJSON *event = lines.list[0];
-    assert_null(at(event, "input/action/resource/name"));
-    assert_null(at(event, "requested_by"));
-    assert_int_equal(cJSON_GetArraySize(at(event, "erased")), 2);
-    assert_string_equal(cJSON_GetArrayItem(at(event, "erased"), 0)->valuestring, "/requested_by");
-    assert_string_equal(cJSON_GetArrayItem(at(event, "erased"), 1)->valuestring,
+    assert_null(json_at(event, "input/action/resource/name"));
+    assert_null(json_at(event, "requested_by"));
+    assert_int_equal(cJSON_GetArraySize(json_at(event, "erased")), 2);
+    assert_string_equal(cJSON_GetArrayItem(json_at(event, "erased"), 0)->valuestring,
+                        "/requested_by");
+    assert_string_equal(cJSON_GetArrayItem(json_at(event, "erased"), 1)->valuestring,
                         "/input/action/resource/name");
     forget(&lines);
 }
@@ -342,12 +333,12 @@ static void hit(struct fixture *fixture, const char *name, enum dk_outcome outco
 }
 
 static void expect_count(const cJSON *event, int count) {
-    assert_true(cJSON_IsNumber(at(event, "count")));
-    assert_int_equal(at(event, "count")->valueint, count);
-    assert_true(cJSON_IsString(at(event, "doorkeeper/since")));
-    assert_null(at(event, "requested_by")); /* they may differ in these */
-    assert_null(at(event, "doorkeeper/api"));
-    assert_null(at(event, "metrics"));
+    assert_true(cJSON_IsNumber(json_at(event, "count")));
+    assert_int_equal(json_at(event, "count")->valueint, count);
+    assert_true(cJSON_IsString(json_at(event, "doorkeeper/since")));
+    assert_null(json_at(event, "requested_by")); /* they may differ in these */
+    assert_null(json_at(event, "doorkeeper/api"));
+    assert_null(json_at(event, "metrics"));
 }
 
 static void the_first_is_written_at_once_and_the_others_at_the_end(void **state) {
@@ -357,7 +348,7 @@ static void the_first_is_written_at_once_and_the_others_at_the_end(void **state)
         (const dk_answer[]){RULED, RULED, RULED, RULED});
     struct lines lines = read_lines(fixture);
     assert_int_equal(lines.count, 2);
-    assert_null(at(lines.list[0], "count"));
+    assert_null(json_at(lines.list[0], "count"));
     expect_text(lines.list[0], "doorkeeper/api", "Fetch");
     expect_text(lines.list[1], "input/action/resource/name", "b");
     assert_int_equal(recorded(fixture), 2);
@@ -382,7 +373,7 @@ static void each_period_has_a_first_one(void **state) {
     put_answer(fixture, "a", RULED);
     struct lines lines = read_lines(fixture);
     assert_int_equal(lines.count, 2);
-    assert_null(at(lines.list[1], "count"));
+    assert_null(json_at(lines.list[1], "count"));
     forget(&lines);
 }
 
@@ -395,10 +386,10 @@ static void another_answer_is_written_at_once(void **state) {
         (const dk_answer[]){allowed, allowed, denied, denied});
     struct lines lines = read_lines(fixture);
     assert_int_equal(lines.count, 3);
-    assert_true(cJSON_IsTrue(at(lines.list[1], "result")));
+    assert_true(cJSON_IsTrue(json_at(lines.list[1], "result")));
     expect_count(lines.list[1], 1);
-    assert_true(cJSON_IsFalse(at(lines.list[2], "result")));
-    assert_null(at(lines.list[2], "count"));
+    assert_true(cJSON_IsFalse(json_at(lines.list[2], "result")));
+    assert_null(json_at(lines.list[2], "count"));
     forget(&lines);
 }
 
@@ -419,7 +410,7 @@ static void hits_are_taken_from_the_cache(void **state) {
     expect_text(lines.list[1], "doorkeeper/outcome", "ALLOW");
     expect_text(lines.list[1], "input/action/resource/name", "a");
     expect_count(lines.list[1], 1000);
-    assert_in_range(at(lines.list[1], "doorkeeper/age_ms")->valueint, 5000, 60000);
+    assert_in_range(json_at(lines.list[1], "doorkeeper/age_ms")->valueint, 5000, 60000);
     assert_int_equal(recorded(fixture), 1001);
     assert_int_equal(lost(fixture), 7);
     forget(&lines);
@@ -506,7 +497,7 @@ static void what_a_crash_left_of_a_line_is_cut_off(void **state) {
     put_denied(fixture, "a");
     struct lines lines = read_lines(fixture);
     assert_int_equal(lines.count, 2);
-    assert_non_null(at(lines.list[0], "whole"));
+    assert_non_null(json_at(lines.list[0], "whole"));
     forget(&lines);
 }
 
